@@ -1,0 +1,1 @@
+"""Mutating, then validating plugins, a file each."""

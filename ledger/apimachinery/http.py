@@ -1,0 +1,114 @@
+"""Requests and responses as every room above sees them; `wire` makes the one and sends the other."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class Headers:
+    """Header fields in order of arrival; names are lower case, a name may recur."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: list[tuple[str, str]] | None = None) -> None:
+        self.pairs = pairs if pairs is not None else []
+
+    def get(self, name: str, default: str = "") -> str:
+        """The first value of this name."""
+        for key, value in self.pairs:
+            if key == name:
+                return value
+        return default
+
+    def get_all(self, name: str) -> list[str]:
+        return [value for key, value in self.pairs if key == name]
+
+    def remove(self, name: str) -> None:
+        self.pairs = [pair for pair in self.pairs if pair[0] != name]
+
+    def __contains__(self, name: str) -> bool:
+        return any(key == name for key, _ in self.pairs)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who a request speaks for (user.Info in k8s.io/apiserver)."""
+
+    name: str
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInfo:
+    """What a request asks for, from its method and path alone (RequestInfo in k8s.io/apiserver)."""
+
+    is_resource: bool
+    path: str  # decoded path without the query and without an /at/MOMENT prefix
+    verb: str  # Kubernetes verb for resources ("list", "deletecollection"), lower-case HTTP method otherwise
+    api_prefix: str = ""  # "api", "apis"
+    group: str = ""
+    version: str = ""
+    namespace: str = ""  # empty: cluster-scoped, or all namespaces
+    resource: str = ""
+    subresource: str = ""
+    name: str = ""  # empty: the collection
+    parts: tuple[str, ...] = ()  # path segments after the version and namespace, for proxies
+    moment: str = ""  # what followed /at/, as given; empty: now
+
+
+@dataclass(slots=True)
+class Request:
+    """One HTTP request on its way through the chain. Filters fill in what they find out."""
+
+    method: str
+    raw_path: str  # as sent, percent-encoded, without the query
+    query: str  # as sent, without "?"
+    headers: Headers
+    read_body: Callable[
+        [], Awaitable[bytes]
+    ]  # the whole body; repeated calls give the same bytes; raises StatusError 413
+    client: str = ""  # address of the peer, without the port
+    http_version: str = "1.1"
+    peer_certificate: bytes | None = None  # DER, already verified by TLS against the client CA; None without one
+    scheme: str = "https"
+
+    # Filled in by the chain.
+    audit_id: str = ""
+    received: int = 0  # microseconds since 1970
+    info: RequestInfo | None = None
+    user: User | None = None  # the effective user, after impersonation
+    real_user: User | None = None  # who authenticated; None until then
+    annotations: dict[str, str] = field(default_factory=dict)  # of the audit event
+    warnings: list[str] = field(default_factory=list)  # become Warning: 299 headers
+    response_headers: list[tuple[str, str]] = field(default_factory=list)  # put on whatever answers in the end
+    recorded: bool = False  # its event is already in the log, together with the change it made
+    body: bytes = b""  # what read_body gave, once somebody called it
+    object_ref: tuple[str, str, str] | None = None  # (namespace, name, uid) learnt by the handler, for the event
+    scratch: dict[str, Any] = field(default_factory=dict)  # parsed query and the like, so that it is parsed once
+
+
+Write = Callable[[bytes], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Response:
+    """An answer: either a whole body or a stream.
+
+    `stream` is called with a `write` that sends one chunk and waits for the peer's window; it returns when the answer
+    is complete. It is cancelled when the peer goes away.
+    """
+
+    status: int = 200
+    headers: list[tuple[str, str]] = field(default_factory=list)  # without content-length, date, connection
+    body: bytes = b""
+    stream: Callable[[Write], Awaitable[None]] | None = None
+
+
+Handler = Callable[[Request], Awaitable[Response]]

@@ -1,0 +1,1 @@
+"""Who is asking (authenticators) and whether they may (authorizers)."""

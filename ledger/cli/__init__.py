@@ -1,0 +1,1 @@
+"""The command line: ledger serve | replay | import | ... The only room that prints."""

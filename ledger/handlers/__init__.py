@@ -1,0 +1,1 @@
+"""What answers a request once it may pass: one file a verb, discovery, openapi, health, reviews, as-of."""

@@ -1,0 +1,116 @@
+"""The log's interface: what every engine promises, and all that the rooms above may ask of it.
+
+An engine keeps three things: the log (events by position, changes by revision, a hash chain over both), the tables that
+folds of the log fill in the same transaction, and each fold's checkpoint. tests/log/test_contract.py runs one suite
+against every engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
+
+from ledger.apimachinery.resource import Key
+from ledger.log.event import Change, Event, Guard
+
+
+class Conflict(Exception):
+    """A guard failed: the object is at `current` (0: absent). Nothing of this append happened; its neighbours did."""
+
+    def __init__(self, key: Key, current: int) -> None:
+        super().__init__(f"{key} is at revision {current}")
+        self.key, self.current = key, current
+
+
+class Compacted(Exception):
+    """The log no longer reaches back to what was asked; `oldest` is the first revision (or position) it still has."""
+
+    def __init__(self, oldest: int) -> None:
+        super().__init__(f"the log begins at {oldest}")
+        self.oldest = oldest
+
+
+class Damaged(Exception):
+    """The chain or a checksum does not fit; `position` is the first bad event."""
+
+    def __init__(self, position: int, what: str) -> None:
+        super().__init__(f"event {position}: {what}")
+        self.position = position
+
+
+class LogClosed(Exception):
+    """The engine is closed, or a disk error ended it: nothing can be acknowledged any more."""
+
+
+class Put(NamedTuple):
+    table: str
+    key: bytes
+    value: bytes
+
+
+class Delete(NamedTuple):
+    table: str
+    key: bytes
+
+
+class Entry(NamedTuple):
+    """What a fold sees: one event with its position, and its changes with their revisions."""
+
+    event: Event
+    changes: tuple[Change, ...]
+
+
+class Fold(Protocol):
+    """A projection's rule: pure, so that LMDB, a dict and a diff can all apply it."""
+
+    name: str
+    version: int  # a higher one than the stored checkpoint's makes the engine rebuild the projection
+    tables: tuple[str, ...]
+
+    def changes(self, entry: Entry) -> list[Put | Delete]: ...
+
+
+class Commit(NamedTuple):
+    """Where an append landed."""
+
+    position: int
+    revisions: tuple[int, ...]  # one a change, in order
+
+
+class Read(Protocol):
+    """A consistent read of log and tables. Hold it briefly, in one thread, and never across an await."""
+
+    def head(self) -> int: ...  # last revision, 0 in an empty log
+    def last_position(self) -> int: ...
+    def get(self, table: str, key: bytes) -> bytes | None: ...
+    def scan(
+        self, table: str, start: bytes, stop: bytes, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]: ...
+    def change(self, revision: int) -> Change | None: ...
+    def changes(self, after: int, upto: int) -> Iterator[Change]: ...  # after excluded, upto included; by revision
+    def event(self, position: int) -> Event | None: ...
+    def events(self, after: int, limit: int) -> Iterator[Event]: ...  # by position, `after` excluded
+
+
+class Engine(Protocol):
+    """An event store with group commit. All methods but `append` return at once; use from the trio thread."""
+
+    async def append(self, event: Event, changes: Sequence[Change] = (), guards: Sequence[Guard] = ()) -> Commit:
+        """Appends one event with its changes, all or nothing. Returns when durable and visible to local reads.
+
+        Raises Conflict when a change's `expect` or a guard does not hold. Once queued it is not cancellable.
+        """
+        ...
+
+    def note(self, event: Event) -> None:
+        """Queues an event without changes; it is written with the next commit."""
+        ...
+
+    def read(self) -> AbstractContextManager[Read]: ...
+
+    def subscribe(self, listener: Callable[[Sequence[Entry]], None]) -> None:
+        """Calls `listener` in the trio thread with each commit's entries in order, before its appends return."""
+        ...
+
+    def close(self) -> None: ...

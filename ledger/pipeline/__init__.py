@@ -1,0 +1,1 @@
+"""The handler chain: one filter a file; chain.py is the list, outermost first."""

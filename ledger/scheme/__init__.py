@@ -1,0 +1,1 @@
+"""Which kinds exist: data files and CRD objects become the same ResourceDefinition."""

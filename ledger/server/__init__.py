@@ -1,0 +1,1 @@
+"""Config -> objects -> nursery: the only place where rooms are joined."""
