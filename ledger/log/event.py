@@ -31,7 +31,7 @@ class Change:
     expect: int | None = None  # guard: the object's current revision; 0: must not exist; None: whatever it is
     revision: int = 0  # given by the engine at commit; an import gives its own
     previous: int = 0  # revision of the state this one replaced; 0: there was none. Given by the engine
-    confidence: str = ""  # "": known; "inferred": an import concluded it
+    confidence: str = ""  # "": known; "inferred": an import concluded it; "unknown": it took place, but not what it left
     note: str = ""  # how an import concluded it
 
 
@@ -65,13 +65,14 @@ class Event:
     uid: str = ""
     reason: str = ""  # of a failure
     message: str = ""
-    stage: str = "ResponseComplete"  # ResponseStarted for long-running requests, Panic
+    stage: str = "ResponseComplete"  # ResponseStarted for long-running requests, Panic; Imported: not a request's own
     level: str = "RequestResponse"
     content_type: str = ""  # of request_body
     request_body: bytes = b""
     response_body: bytes = b""  # JSON; only where the answer is not the object that a change holds
     annotations: dict[str, str] = field(default_factory=dict)
     count: int = 1  # above 1: so many alike (a flood of 401 or 429) stand in this one
+    rest: bytes = b""  # JSON: what an imported audit record says beyond these fields, under the record's own names
     position: int = 0  # place in the log, from 1; given by the engine
     revisions: tuple[int, ...] = ()  # of the changes it made, in order; given by the engine
 
