@@ -78,6 +78,7 @@ class Request:
     http_version: str = "1.1"
     peer_certificate: bytes | None = None  # DER, already verified by TLS against the client CA; None without one
     scheme: str = "https"
+    peer_certificate_error: str = ""  # why the client's certificate was not accepted (kube-apiserver answers 401)
 
     # Filled in by the chain.
     audit_id: str = ""
@@ -109,6 +110,7 @@ class Response:
     headers: list[tuple[str, str]] = field(default_factory=list)  # without content-length, date, connection
     body: bytes = b""
     stream: Callable[[Write], Awaitable[None]] | None = None
+    endless: bool = False  # a watch or the like: ends when the client leaves, or cleanly when the server drains
 
 
 Handler = Callable[[Request], Awaitable[Response]]
