@@ -1,0 +1,44 @@
+"""User names with a meaning of their own: service accounts and nodes."""
+
+from __future__ import annotations
+
+import re
+
+_SERVICE_ACCOUNT = "system:serviceaccount:"
+_NODE = "system:node:"
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+
+
+def service_account_username(namespace: str, name: str) -> str:
+    return f"{_SERVICE_ACCOUNT}{namespace}:{name}"
+
+
+def service_account_groups(namespace: str) -> tuple[str, str]:
+    return ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
+
+
+def split_service_account(username: str) -> tuple[str, str] | None:
+    """(namespace, name), or None when the name is not a service account's."""
+    if not username.startswith(_SERVICE_ACCOUNT):
+        return None
+    namespace, separator, name = username.removeprefix(_SERVICE_ACCOUNT).partition(":")
+    if not separator or not _is_label(namespace) or not _is_subdomain(name):
+        return None
+    return namespace, name
+
+
+def node_of(username: str) -> str:
+    """The node whose kubelet has this user name; "" when it is not a node's."""
+    if not username.startswith(_NODE):
+        return ""
+    name = username.removeprefix(_NODE)
+    return name if _is_subdomain(name) else ""
+
+
+def _is_label(text: str) -> bool:
+    return len(text) <= 63 and _LABEL.fullmatch(text) is not None
+
+
+def _is_subdomain(text: str) -> bool:
+    return len(text) <= 253 and _SUBDOMAIN.fullmatch(text) is not None

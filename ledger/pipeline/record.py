@@ -1,0 +1,118 @@
+"""The recorder: stands in front of the nine filters, opens every request's event and closes it on every way out.
+
+Whatever ends a request (an answer, a Status raised by any filter, a bug, a client that went away), exactly one event
+is left. A write appends its event together with its change, in one commit, and says so by `request.recorded`; for all
+others the event is noted here, as the answer is about to be sent. See docs/adr/0008.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import trio
+
+from ledger.apimachinery.http import Handler, Request, RequestInfo, Response
+from ledger.apimachinery.status import StatusError
+from ledger.log.event import Event, event_of
+from ledger.pipeline.answers import json_status
+from ledger.pipeline.longrunning import is_long_running
+from ledger.pipeline.panic import answer_to_bug
+from ledger.pipeline.warning import warning_headers
+
+CLIENT_GONE = 499  # no answer reached anybody; nginx's code for it, as HTTP has none
+_SECRET_REQUESTS = frozenset({("authentication.k8s.io", "tokenreviews")})  # their bodies are credentials
+_TEXT_MAX = 1024
+
+EncodeStatus = Callable[[Request, StatusError], Response]
+
+
+class Recorder(NamedTuple):
+    """What the recorder needs to know of the world."""
+
+    clock_us: Callable[[], int]  # microseconds since 1970
+    new_audit_id: Callable[[], str]
+    note: Callable[[Event], None]  # puts an event without changes into the log
+    encode_status: EncodeStatus = json_status
+    flow_of: Callable[[Request], tuple[str, str] | None] = lambda request: None  # (FlowSchema uid, priority level uid)
+    observe: Callable[[Request, int, float], None] = lambda request, code, seconds: None  # for metrics
+
+
+def with_recorder(handler: Handler, recorder: Recorder) -> Handler:
+    """Stamps time and Audit-ID, turns a raised StatusError into its answer, adds the headers that every answer has."""
+
+    async def recorded(request: Request) -> Response:
+        request.received = recorder.clock_us()
+        request.audit_id = request.headers.get("audit-id") or recorder.new_audit_id()
+        try:
+            response, why = await _answer(handler, request, recorder.encode_status)
+        except trio.Cancelled:
+            _close(recorder, request, CLIENT_GONE, _Why("", "the client went away before it was answered"))
+            raise
+        response.headers = _common_headers(request, response, recorder.flow_of) + response.headers
+        _close(recorder, request, response.status, why)
+        return response
+
+    return recorded
+
+
+class _Why(NamedTuple):
+    """Of a failure, for the event."""
+
+    reason: str = ""
+    message: str = ""
+
+
+async def _answer(handler: Handler, request: Request, encode_status: EncodeStatus) -> tuple[Response, _Why]:
+    try:
+        try:
+            response = await handler(request)
+        except StatusError:
+            raise
+        except Exception as error:  # a bug in a filter outside PanicRecovery
+            response = answer_to_bug(request, error)
+    except StatusError as refusal:
+        response = encode_status(request, refusal)
+        retry_after = (refusal.details or {}).get("retryAfterSeconds")
+        if retry_after:
+            response.headers.append(("retry-after", str(retry_after)))
+        return response, _Why(refusal.reason, refusal.message)
+    return response, _Why("", _plain_text(response) if response.status >= 400 else "")
+
+
+def _plain_text(response: Response) -> str:
+    """What a text answer says: filters that answer as Go's http.Error does have no Status to tell it."""
+    for name, value in response.headers:
+        if name == "content-type" and value.startswith("text/plain"):
+            return response.body[:_TEXT_MAX].decode(errors="replace").strip()
+    return ""
+
+
+def _common_headers(
+    request: Request, response: Response, flow_of: Callable[[Request], tuple[str, str] | None]
+) -> list[tuple[str, str]]:
+    headers = [("audit-id", request.audit_id)]
+    if not any(name == "cache-control" for name, _ in response.headers):
+        headers.append(("cache-control", "no-cache, private"))
+    flow = flow_of(request) if request.user is not None else None
+    if flow is not None:
+        headers += [("x-kubernetes-pf-flowschema-uid", flow[0]), ("x-kubernetes-pf-prioritylevel-uid", flow[1])]
+    return headers + request.response_headers + warning_headers(request.warnings)
+
+
+def _close(recorder: Recorder, request: Request, code: int, why: _Why) -> None:
+    answered = recorder.clock_us()
+    recorder.observe(request, code, (answered - request.received) / 1e6)
+    if request.recorded:
+        return
+    request.recorded = True
+    if _is_secret(request.info):
+        request.body = b""
+    stage = request.scratch.get("stage") or (
+        "ResponseStarted" if code < 400 and is_long_running(request.info) else "ResponseComplete"
+    )
+    recorder.note(event_of(request, code, answered, reason=why.reason, message=why.message, stage=stage))
+
+
+def _is_secret(info: RequestInfo | None) -> bool:
+    return info is not None and (info.group, info.resource) in _SECRET_REQUESTS
