@@ -1,0 +1,212 @@
+"""Rules of metadata: what a create or an update may say there (k8s.io/apimachinery/pkg/api/validation/objectmeta.go).
+
+Maps are walked in sorted order where Go walks them in none, so that one request always gets one answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ledger.apimachinery.field import (
+    FieldError,
+    forbidden,
+    invalid,
+    not_supported,
+    quoted,
+    required,
+    too_long,
+)
+from ledger.apimachinery.names import NameFormat, is_dns1123_label, is_label_value, is_qualified_name
+from ledger.apimachinery.resource import split_api_version
+
+Meta = Mapping[str, Any]
+
+ANNOTATION_BYTES_MAX = 256 << 10
+FIELD_MANAGER_BYTES_MAX = 128
+SUBRESOURCE_BYTES_MAX = 256
+ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"  # the garbage collector's finalizers
+_STANDARD_FINALIZERS = frozenset({"kubernetes", ORPHAN, FOREGROUND})
+
+
+def validate_object_meta(
+    meta: Meta, namespaced: bool, name_format: NameFormat, path: str = "metadata"
+) -> list[FieldError]:
+    """Findings in the metadata of an object about to be created; a generateName has become a name already."""
+    errors: list[FieldError] = []
+    base, name = meta.get("generateName", ""), meta.get("name", "")
+    if base:
+        errors += [invalid(f"{path}.generateName", base, text) for text in name_format(base, True)]
+    if not name:
+        errors.append(required(f"{path}.name", "name or generateName is required"))
+    else:
+        errors += [invalid(f"{path}.name", name, text) for text in name_format(name, False)]
+    errors += _validate_namespace(meta.get("namespace", ""), namespaced, f"{path}.namespace")
+    errors += _validate_generation(meta, path)
+    errors += validate_labels(meta.get("labels"), f"{path}.labels")
+    errors += validate_annotations(meta.get("annotations"), f"{path}.annotations")
+    errors += validate_owner_references(meta.get("ownerReferences"), f"{path}.ownerReferences")
+    errors += validate_finalizers(meta.get("finalizers"), f"{path}.finalizers")
+    return errors + validate_managed_fields(meta.get("managedFields"), f"{path}.managedFields")
+
+
+def validate_object_meta_update(new: Meta, old: Meta, path: str = "metadata") -> list[FieldError]:
+    """Findings in the metadata of an update. `new` carries the server's own fields already (uid, generation, ...)."""
+    errors: list[FieldError] = []
+    if old.get("deletionTimestamp") is not None:
+        errors += _validate_no_new_finalizers(new, old, f"{path}.finalizers")
+    if not new.get("resourceVersion"):
+        errors.append(invalid(f"{path}.resourceVersion", "", "must be specified for an update"))
+    errors += _validate_generation(new, path)
+    generation = new.get("generation", 0)
+    if generation < old.get("generation", 0):
+        errors.append(invalid(f"{path}.generation", generation, "must not be decremented"))
+    for name, absent in _IMMUTABLE:
+        errors += validate_immutable(new.get(name, absent), old.get(name, absent), f"{path}.{name}")
+    errors += validate_labels(new.get("labels"), f"{path}.labels")
+    errors += validate_annotations(new.get("annotations"), f"{path}.annotations")
+    errors += validate_owner_references(new.get("ownerReferences"), f"{path}.ownerReferences")
+    return errors + validate_managed_fields(new.get("managedFields"), f"{path}.managedFields")
+
+
+# field -> what Go sees where JSON has none
+_IMMUTABLE: Sequence[tuple[str, Any]] = (
+    ("name", ""),
+    ("namespace", ""),
+    ("uid", ""),
+    ("creationTimestamp", None),
+    ("deletionTimestamp", None),
+    ("deletionGracePeriodSeconds", None),
+)
+
+
+def validate_immutable(new: Any, old: Any, path: str) -> list[FieldError]:
+    return [] if new == old else [invalid(path, new, "field is immutable")]
+
+
+def validate_labels(labels: Mapping[str, str] | None, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for key, value in sorted((labels or {}).items()):
+        errors += [invalid(path, key, text) for text in is_qualified_name(key)]
+        errors += [invalid(path, value, text) for text in is_label_value(value)]
+    return errors
+
+
+def validate_annotations(annotations: Mapping[str, str] | None, path: str) -> list[FieldError]:
+    annotations = annotations or {}
+    errors = [invalid(path, key, text) for key in sorted(annotations) for text in is_qualified_name(key.lower())]
+    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > ANNOTATION_BYTES_MAX:
+        errors.append(too_long(path, ANNOTATION_BYTES_MAX))
+    return errors
+
+
+def validate_owner_references(references: Sequence[Meta] | None, path: str) -> list[FieldError]:
+    """Each names an owner in full, none is an Event, and at most one is the controller."""
+    errors: list[FieldError] = []
+    controller = ""
+    for index, reference in enumerate(references or ()):
+        errors += _validate_owner_reference(reference, f"{path}[{index}]")
+        if not reference.get("controller"):
+            continue
+        this = f"{reference.get('kind', '')}/{reference.get('name', '')}"
+        if controller:
+            text = "Only one reference can have Controller set to true. Found"
+            errors.append(invalid(path, references, f'{text} "true" in references for {controller} and {this}'))
+        else:
+            controller = this
+    return errors
+
+
+def _validate_owner_reference(reference: Meta, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    api_version = reference.get("apiVersion", "")
+    group, version = split_api_version(api_version)
+    if not api_version:
+        errors.append(required(f"{path}.apiVersion", "must not be empty"))
+    elif not version or "/" in group:
+        text = "must be <group>/<version> or <version>"
+        errors.append(invalid(f"{path}.apiVersion", api_version, text))
+    for name in ("kind", "name", "uid"):
+        if not reference.get(name):
+            errors.append(required(f"{path}.{name}", "must not be empty"))
+    if (group, version, reference.get("kind")) == ("", "v1", "Event"):
+        errors.append(invalid(path, dict(reference), "/v1, Kind=Event is disallowed from being an owner"))
+    return errors
+
+
+def validate_finalizers(finalizers: Sequence[str] | None, path: str) -> list[FieldError]:
+    finalizers = finalizers or ()
+    errors = [invalid(path, one, text) for one in finalizers for text in is_qualified_name(one)]
+    if ORPHAN in finalizers and FOREGROUND in finalizers:
+        text = f"finalizer {ORPHAN} and {FOREGROUND} cannot be both set"
+        errors.append(invalid(path, list(finalizers), text))
+    return errors
+
+
+def validate_standard_finalizers(
+    finalizers: Sequence[str] | None, path: str = "metadata.finalizers"
+) -> list[FieldError]:
+    """The further rule of built-in kinds (core validation, on create and update): fully qualified or well known.
+
+    Not part of `validate_object_meta`, because custom resources and a few groups go without it.
+    """
+    text = "name is neither a standard finalizer name nor is it fully qualified"
+    return [
+        invalid(f"{path}[{index}]", one, text)
+        for index, one in enumerate(finalizers or ())
+        if "/" not in one and one not in _STANDARD_FINALIZERS
+    ]
+
+
+def _validate_no_new_finalizers(new: Meta, old: Meta, path: str) -> list[FieldError]:
+    added = sorted(set(new.get("finalizers") or ()) - set(old.get("finalizers") or ()))
+    if not added:
+        return []
+    shown = ", ".join(quoted(one) for one in added)
+    text = "no new finalizers can be added if the object is being deleted, found new finalizers"
+    return [forbidden(path, f"{text} []string{{{shown}}}")]
+
+
+def validate_managed_fields(entries: Sequence[Meta] | None, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for index, entry in enumerate(entries or ()):
+        at = f"{path}[{index}]"
+        operation = entry.get("operation", "")
+        if not operation:
+            errors.append(required(f"{at}.operation", "must not be empty"))
+        elif operation not in ("Apply", "Update"):
+            errors.append(not_supported(f"{at}.operation", operation, ("Apply", "Update")))
+        fields_type = entry.get("fieldsType", "")
+        if fields_type and fields_type != "FieldsV1":
+            errors.append(invalid(f"{at}.fieldsType", fields_type, "must be `FieldsV1`"))
+        errors += validate_field_manager(entry.get("manager", ""), f"{at}.manager")
+        if len(entry.get("subresource", "").encode()) > SUBRESOURCE_BYTES_MAX:
+            errors.append(too_long(f"{at}.subresource", SUBRESOURCE_BYTES_MAX))
+    return errors
+
+
+def validate_field_manager(manager: str, path: str = "fieldManager") -> list[FieldError]:
+    """A manager's name: at most 128 bytes, all printable."""
+    errors: list[FieldError] = []
+    if len(manager.encode()) > FIELD_MANAGER_BYTES_MAX:
+        errors.append(too_long(path, FIELD_MANAGER_BYTES_MAX))
+    position = 0
+    for character in manager:
+        if not character.isprintable():
+            shown = f"U+{ord(character):04X}"
+            errors.append(invalid(path, manager, f"invalid character {shown} (at position {position})"))
+        position += len(character.encode())
+    return errors
+
+
+def _validate_namespace(namespace: str, namespaced: bool, path: str) -> list[FieldError]:
+    if namespaced and not namespace:
+        return [required(path)]
+    if namespaced:
+        return [invalid(path, namespace, text) for text in is_dns1123_label(namespace)]
+    return [forbidden(path, "not allowed on this type")] if namespace else []
+
+
+def _validate_generation(meta: Meta, path: str) -> list[FieldError]:
+    generation = meta.get("generation", 0)
+    return [invalid(f"{path}.generation", generation, "must be greater than or equal to 0")] if generation < 0 else []
