@@ -68,6 +68,10 @@ class Scheme:
     def group(self, name: str) -> Group | None:
         return next((group for group in self._groups if group.name == name), None)
 
+    def serves(self, group: str, version: str) -> bool:
+        """Whether anything is served in this group-version."""
+        return (group, version) in self._by_group_version
+
     def resources(self, group: str, version: str) -> list[tuple[ResourceDefinition, Version]]:
         """What is served in this group-version, by name of the resource."""
         return self._by_group_version.get((group, version), [])

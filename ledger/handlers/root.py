@@ -1,0 +1,28 @@
+"""/ and /index.html: the paths this server has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ledger.apimachinery.http import Handler, Request, Response
+from ledger.handlers.documents import JSON, to_json
+from ledger.scheme.scheme import Scheme
+
+
+def root_handler(scheme: Callable[[], Scheme], other_paths: Callable[[], Iterable[str]]) -> Handler:
+    """Answers any method. `other_paths`: what there is beside the API groups ("/healthz", "/metrics", ...)."""
+
+    async def root(request: Request) -> Response:
+        paths = sorted({*api_paths(scheme()), *other_paths()})
+        return Response(200, [("content-type", JSON)], to_json({"paths": paths}, pretty=True))
+
+    return root
+
+
+def api_paths(scheme: Scheme) -> Iterable[str]:
+    """/api, /apis and every group and version below."""
+    yield from ("/api", "/apis", "/apis/", "/openapi/v2", "/openapi/v3", "/openapi/v3/", "/version")
+    for group in scheme.groups():
+        prefix = f"/apis/{group.name}" if group.name else "/api"
+        yield prefix
+        yield from (f"{prefix}/{version}" for version in group.versions)
