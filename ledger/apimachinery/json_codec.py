@@ -1,0 +1,121 @@
+"""JSON bytes to objects and back: orjson, plus what orjson does not keep.
+
+`loads` is for bytes we trust and for the fast path. `loads_exact` keeps numbers that orjson would print differently
+(1.10, 1e2, numbers beyond 64 bits) as `Literal`, and takes what Go takes and orjson refuses: lone surrogates and broken
+UTF-8, both read as U+FFFD. `dumps` prints as Go's encoding/json does, literals as they were written.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+
+
+class Literal(float):
+    """A number with the text it was written as."""
+
+    text: str
+
+    def __new__(cls, text: str) -> Literal:
+        one = super().__new__(cls, text)
+        one.text = text
+        return one
+
+    def __deepcopy__(self, memo: object) -> Literal:
+        return self
+
+    def __reduce__(self) -> tuple[type[Literal], tuple[str]]:
+        return Literal, (self.text,)
+
+
+def loads(data: bytes) -> Any:
+    """The value; raises ValueError (json.JSONDecodeError) for what orjson refuses."""
+    return orjson.loads(data)
+
+
+def loads_exact(data: bytes) -> Any:
+    """The value with every number as written; the last of duplicate keys wins. Raises ValueError."""
+    return without_surrogates(_EXACT.decode(text_of(data)))
+
+
+def dumps(value: Any) -> bytes:
+    """Compact JSON with keys in the order they have, escaped as Go escapes; no line end."""
+    return escaped(orjson.dumps(value, default=_fragment))
+
+
+def dumps_sorted(value: Any) -> bytes:
+    """Like `dumps`, keys sorted: how Go prints maps and custom resources."""
+    return escaped(orjson.dumps(value, default=_fragment, option=orjson.OPT_SORT_KEYS))
+
+
+def dumps_pretty(value: Any) -> bytes:
+    """Indented by two, as `?pretty=true` and curl get it; no line end."""
+    return escaped(orjson.dumps(value, default=_fragment, option=orjson.OPT_INDENT_2))
+
+
+def escaped(data: bytes) -> bytes:
+    """JSON bytes with the characters escaped that Go's encoder escapes: < > & and two line separators."""
+    if b"<" in data:
+        data = data.replace(b"<", b"\\u003c")
+    if b">" in data:
+        data = data.replace(b">", b"\\u003e")
+    if b"&" in data:
+        data = data.replace(b"&", b"\\u0026")
+    if b"\xe2\x80" in data:
+        data = data.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
+    return data
+
+
+def text_of(data: bytes) -> str:
+    """Bytes as Go reads text: each byte that is no UTF-8 becomes U+FFFD."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "surrogateescape").translate(_BROKEN_BYTES)
+
+
+def without_surrogates(value: Any) -> Any:
+    """The value with lone surrogates in its text replaced by U+FFFD, as Go reads them."""
+    if isinstance(value, str):
+        return value if value.isascii() or not _has_surrogate(value) else value.translate(_SURROGATES)
+    if isinstance(value, dict):
+        return {without_surrogates(key): without_surrogates(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [without_surrogates(one) for one in value]
+    return value
+
+
+def _has_surrogate(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def number(text: str) -> int | float:
+    """A JSON number; a `Literal` where its Python value would be printed differently."""
+    try:
+        value = int(text) if text.lstrip("-").isdigit() else float(text)
+    except ValueError:  # too many digits for int
+        return Literal(text)
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return Literal(text)
+    return value if orjson.dumps(value) == text.encode() else Literal(text)
+
+
+def _fragment(value: Any) -> orjson.Fragment:
+    if isinstance(value, Literal):
+        return orjson.Fragment(value.text)
+    raise TypeError(f"no JSON form: {type(value).__name__}")
+
+
+_BROKEN_BYTES = dict.fromkeys(range(0xDC80, 0xDD00), "�")
+_SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "�")
+_EXACT = json.JSONDecoder(parse_int=number, parse_float=number, parse_constant=lambda name: _refuse(name))
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
