@@ -1,0 +1,360 @@
+"""One HTTP/1.1 connection, served by one task.
+
+A small request costs one `receive`, one call of the handler and one `send`: no task, no timer, no channel. Only a
+response that streams gets a second task, which notices that the client has left.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from ledger.apimachinery.http import Headers, Request, Response
+from ledger.apimachinery.status import StatusError
+from ledger.wire import answers
+from ledger.wire.connection import Connection, Wire, body_cut_short, body_too_large, body_too_slow, log
+from ledger.wire.http1_syntax import BARE_LF, ChunkedBody, Fields, Malformed, RequestLine, parse_fields
+from ledger.wire.http1_syntax import parse_request_line as parse_line
+from ledger.wire.stream import Disconnected
+
+PREFACE_LINE = b"PRI * HTTP/2.0\r\n\r\n"  # a client that knows that we speak HTTP/2 (RFC 9113, section 3.3)
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+PIPELINED_BYTES_MAX = 64 * 1024  # read ahead while a response streams
+
+
+async def no_body() -> bytes:
+    return b""
+
+
+class Http1:
+    """The state of one connection between its requests."""
+
+    __slots__ = ("block", "buffer", "connection", "fields", "minor", "reading_ahead", "served", "stream", "wire")
+
+    def __init__(self, wire: Wire, connection: Connection) -> None:
+        self.wire = wire
+        self.connection = connection
+        self.stream = connection.stream
+        self.buffer = bytearray()  # received, not yet understood
+        self.served = 0
+        # Clients send the same header fields again and again: the last block is parsed once.
+        self.block, self.minor, self.fields = b"", -1, Fields([])
+
+    async def run(self) -> bytes:
+        """Serves until the connection is done. Not empty: what came instead of HTTP/1.1, an HTTP/2 preface."""
+        try:
+            while True:
+                head = await self._next_head()
+                if head is None:
+                    return b""
+                if not self.served and head + b"\r\n\r\n" == PREFACE_LINE:
+                    return PREFACE_LINE + bytes(self.buffer)
+                line, fields = self._parse(head)
+                if not await self._serve(line, fields):
+                    return b""
+                self.served += 1
+        except Malformed as malformed:
+            await self._refuse(malformed)
+            return b""
+
+    async def _next_head(self) -> bytes | None:
+        """Request line and fields without the empty line; None when the connection is to end."""
+        buffer, connection, config = self.buffer, self.connection, self.wire.config
+        scanned = 0
+        connection.expire_in(config.head_timeout_s if buffer else config.idle_timeout_s)
+        connection.on_drain = self._drain_between_requests
+        while True:
+            while buffer[:2] == b"\r\n":  # some clients end a body with a line too many
+                del buffer[:2]
+            end = buffer.find(b"\r\n\r\n", max(0, scanned - 3))
+            if end >= 0:
+                break
+            if BARE_LF(buffer, max(0, scanned - 1)):
+                raise Malformed(400, "bare line feed")
+            if len(buffer) > config.head_bytes_max:
+                raise Malformed(431, "request header too large")
+            if self.wire.draining and not buffer:
+                return None
+            scanned = len(buffer)
+            data = await self.stream.receive()
+            if not data:
+                return None
+            if not scanned:
+                connection.expire_in(config.head_timeout_s)
+            buffer += data
+        if end > config.head_bytes_max:
+            raise Malformed(431, "request header too large")
+        head = bytes(buffer[:end])
+        del buffer[: end + 4]
+        connection.deadline = math.inf
+        connection.on_drain = _finish_request
+        return head
+
+    def _drain_between_requests(self) -> None:
+        if not self.buffer:
+            self.connection.scope.cancel()
+
+    def _parse(self, head: bytes) -> tuple[RequestLine, Fields]:
+        first, _, block = head.partition(b"\r\n")
+        line = parse_line(first)
+        if block != self.block or line.minor != self.minor:
+            self.fields = parse_fields(block, line.minor)
+            self.block, self.minor = block, line.minor
+        return line, self.fields
+
+    async def _serve(self, line: RequestLine, fields: Fields) -> bool:
+        """Answers one request. True when the connection can take another one."""
+        body = Body(self, fields) if fields.has_body else None
+        headers = Headers(list(fields.pairs))
+        if line.authority:
+            headers.pairs = [("host", line.authority), *(pair for pair in headers.pairs if pair[0] != "host")]
+        request = Request(
+            line.method,
+            line.path,
+            line.query,
+            headers,
+            body.read if body else no_body,
+            client=self.connection.client,
+            http_version="1.1" if line.minor else "1.0",
+            peer_certificate=self.connection.certificate,
+            scheme=self.connection.scheme,
+            peer_certificate_error=self.connection.certificate_error,
+        )
+        response = await self.wire.answer(request)
+        keep = fields.keep_alive and not self.wire.draining and (body is None or body.can_be_discarded())
+        if response.stream is not None and not answers.has_no_body(line.method, response.status):
+            keep = await StreamedResponse(self, line, response, keep).run() and keep
+        else:
+            await self.stream.send(self._whole(line, response, keep))
+        if body is not None and not body.complete:
+            if keep:
+                return await body.discard()
+            await self._linger()
+        elif not keep and self.buffer:
+            await self._linger()
+        return keep
+
+    def _whole(self, line: RequestLine, response: Response, keep: bool) -> bytes:
+        length = answers.length_of(response, line.method)
+        connection = connection_option(keep, line.minor)
+        head = answers.http1_head(
+            response.status, response.headers, length=length, chunked=False, connection=connection
+        )
+        return head if answers.has_no_body(line.method, response.status) else head + response.body
+
+    async def _refuse(self, malformed: Malformed) -> None:
+        """What follows on this connection cannot be understood any more: answer and close."""
+        line = RequestLine("GET", "/", "", 1)
+        await self.stream.send(self._whole(line, answers.plain(malformed.status, malformed.why), keep=False))
+        await self._linger()
+
+    async def _linger(self) -> None:
+        """Ends our side and discards what still comes: closing at once could destroy the answer on its way (RST)."""
+        config = self.wire.config
+        self.stream.end_sending()
+        discarded = 0
+        with trio.move_on_after(config.linger_s):
+            while discarded < config.discard_bytes_max:
+                data = await self.stream.receive()
+                if not data:
+                    return
+                discarded += len(data)
+
+
+def _finish_request() -> None:
+    """A drain lets a request that has begun come to its end: `_serve` then closes."""
+
+
+def connection_option(keep: bool, minor: int) -> str:
+    if not keep:
+        return "close"
+    return "" if minor else "keep-alive"
+
+
+class Body:
+    """The body of one request, read when the handler asks for it."""
+
+    __slots__ = ("awaits_continue", "chunks", "complete", "failure", "fields", "http1", "taken")
+
+    def __init__(self, http1: Http1, fields: Fields) -> None:
+        self.http1 = http1
+        self.fields = fields
+        self.chunks = ChunkedBody(http1.wire.config.body_bytes_max)
+        self.complete = False
+        self.awaits_continue = fields.expects_continue
+        self.taken = b""
+        self.failure: StatusError | None = None
+
+    async def read(self) -> bytes:
+        """The whole body. Raises StatusError: 413, 408 when it comes too slowly, 400 when it is cut short."""
+        if self.failure is not None:
+            raise self.failure
+        if not self.complete:
+            try:
+                await self._read()
+            except StatusError as failure:
+                self.failure = failure
+                raise
+        return self.taken
+
+    async def _read(self) -> None:
+        config = self.http1.wire.config
+        if self.fields.content_length > config.body_bytes_max:
+            raise body_too_large(config.body_bytes_max)
+        if self._take():
+            return
+        with trio.move_on_after(config.body_timeout_s) as slow:
+            try:
+                await self._receive_rest()
+            except Disconnected:
+                raise body_cut_short() from None
+            except Malformed as malformed:
+                raise StatusError(400, "BadRequest", malformed.why) from None
+        if slow.cancelled_caught:
+            raise body_too_slow()
+
+    async def _receive_rest(self) -> None:
+        http1 = self.http1
+        if self.awaits_continue and not http1.buffer:
+            await http1.stream.send(CONTINUE)
+        self.awaits_continue = False
+        while not self._take():
+            data = await http1.stream.receive()
+            if not data:
+                raise body_cut_short()
+            http1.buffer += data
+            await trio.lowlevel.checkpoint()
+
+    def _take(self) -> bool:
+        """Moves what has arrived out of the connection's buffer; True once that is everything."""
+        buffer = self.http1.buffer
+        if self.fields.chunked:
+            self.chunks.feed(buffer)
+            if self.chunks.too_large:
+                raise body_too_large(self.http1.wire.config.body_bytes_max)
+            if not self.chunks.complete:
+                return False
+            self.taken = bytes(self.chunks.body)
+        else:
+            length = self.fields.content_length
+            if len(buffer) < length:
+                return False
+            self.taken = bytes(buffer[:length])
+            del buffer[:length]
+        self.complete = True
+        return True
+
+    def can_be_discarded(self) -> bool:
+        """Whether the connection survives an answer that came before the body was read."""
+        if self.complete:
+            return True
+        if self.failure is not None or self.fields.chunked or self.awaits_continue:
+            return False
+        return self.fields.content_length <= self.http1.wire.config.discard_bytes_max
+
+    async def discard(self) -> bool:
+        """Reads past what the handler did not want. False when the client does not send it."""
+        with trio.move_on_after(self.http1.wire.config.linger_s):
+            left = self.fields.content_length
+            buffer = self.http1.buffer
+            while len(buffer) < left:
+                left -= len(buffer)
+                buffer.clear()
+                data = await self.http1.stream.receive()
+                if not data:
+                    return False
+                buffer += data
+            del buffer[:left]
+            return True
+        return False
+
+
+class StreamedResponse:
+    """A response whose stream writes it, while a second task listens whether the client is still there."""
+
+    __slots__ = ("chunked", "ending", "head", "http1", "lock", "response", "scope", "writing")
+
+    def __init__(self, http1: Http1, line: RequestLine, response: Response, keep: bool) -> None:
+        self.http1 = http1
+        self.response = response
+        self.chunked = line.minor == 1
+        self.head = answers.http1_head(
+            response.status,
+            response.headers,
+            length=None,
+            chunked=self.chunked,
+            connection=connection_option(keep and self.chunked, line.minor),
+        )
+        self.scope = trio.CancelScope()
+        self.lock = trio.Lock()
+        self.writing = False  # a send has begun and not finished
+        self.ending = False  # the server drains: stop at the next boundary between chunks
+
+    async def run(self) -> bool:
+        """True when the response ended where its stream wanted it to, and the connection is still in step."""
+        assert self.response.stream is not None
+        self.http1.connection.on_drain = self._drain
+        if self.http1.wire.draining:
+            self._drain()
+        complete = False
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._listen)
+            with self.scope:
+                complete = await self._run_stream(self.response.stream)
+            nursery.cancel_scope.cancel()
+        if self.writing:  # cut in the middle of a chunk: nothing can follow it
+            return False
+        if complete or self.ending:
+            await self.http1.stream.send(self.head + (b"0\r\n\r\n" if self.chunked else b""))
+        return complete and self.chunked
+
+    async def _run_stream(self, stream: Callable[[Callable[[bytes], Awaitable[None]]], Awaitable[None]]) -> bool:
+        try:
+            await stream(self._write)
+        except Disconnected:
+            return False
+        except Exception:
+            log.exception("a response's stream failed")
+            return False
+        return True
+
+    async def _write(self, chunk: bytes) -> None:
+        if not chunk:
+            return
+        async with self.lock:
+            head, self.head = self.head, b""
+            self.writing = True
+            framed = b"%b%x\r\n%b\r\n" % (head, len(chunk), chunk) if self.chunked else head + chunk
+            await self.http1.stream.send(framed)
+            self.writing = False
+        if self.ending:
+            self.scope.cancel()
+
+    async def _listen(self) -> None:
+        """Sends the head when the stream has nothing to say yet, then waits for the client to leave."""
+        http1 = self.http1
+        try:
+            async with self.lock:
+                head, self.head = self.head, b""
+                if head:
+                    self.writing = True
+                    await http1.stream.send(head)
+                    self.writing = False
+            while len(http1.buffer) < PIPELINED_BYTES_MAX:
+                data = await http1.stream.receive()
+                if not data:
+                    # Half-closed: a response with an end is still delivered, one without would never stop.
+                    if self.response.endless:
+                        self.scope.cancel()
+                    return
+                http1.buffer += data
+        except Disconnected:
+            self.scope.cancel()
+
+    def _drain(self) -> None:
+        if self.response.endless:
+            self.ending = True
+            if not self.writing:
+                self.scope.cancel()

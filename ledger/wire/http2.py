@@ -1,0 +1,293 @@
+"""One HTTP/2 connection over the `h2` library: one task reads, one sends, and every stream is a task.
+
+All frames go to one queue of bytes that the sender empties with one `send`, so answers that are ready together leave
+together. The queue is bounded twice: writers wait while it is full, and so does the reader, because control frames are
+answered by control frames. A peer that takes nothing for `stall_timeout_s` is disconnected; nobody else notices.
+
+A client is trusted with no more than it pays for: resets, pings, settings, window updates and tiny frames draw on an
+allowance that refills with time and with what we send; and a stream counts as open until its handler has really ended,
+however early it was reset.
+"""
+
+from __future__ import annotations
+
+import math
+
+import h2.config
+import h2.connection
+import h2.events
+import h2.settings
+import trio
+from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError
+from hyperframe.frame import GoAwayFrame
+
+from ledger.wire import answers
+from ledger.wire.config import WireConfig
+from ledger.wire.connection import Connection, Wire, log
+from ledger.wire.http2_stream import Stream
+from ledger.wire.http2_syntax import BadStreamRequest, HeadReader, MalformedStream
+from ledger.wire.stream import Disconnected
+
+LAST_WORDS_S = 1.0  # for the GOAWAY that explains why we leave
+TINY_DATA_BYTES = 64  # a DATA frame below this costs us more than it carries
+BYTES_PER_ALLOWANCE = 512  # what we must have sent for one more window update to be plausible
+NUISANCES = (h2.events.PingReceived, h2.events.PriorityUpdated, h2.events.UnknownFrameReceived)
+
+
+class Http2:
+    """The state of one connection."""
+
+    __slots__ = (
+        "allowance", "allowance_at", "connection", "h2", "heads", "in_flight", "leaving", "nursery", "out", "room",
+        "something", "stream", "streams", "wire",
+    )  # fmt: skip
+
+    def __init__(self, wire: Wire, connection: Connection) -> None:
+        self.wire = wire
+        self.connection = connection
+        self.stream = connection.stream
+        self.h2 = _server_side(wire.config)
+        self.heads = HeadReader()
+        self.streams: dict[int, Stream] = {}  # whose handler runs, also when the peer has reset it
+        self.out = bytearray()  # frames not yet given to the socket
+        self.in_flight = 0  # bytes of the send under way
+        self.something = trio.Event()  # `out` is not empty
+        self.room = trio.lowlevel.ParkingLot()  # who waits for `out` to be sent
+        self.leaving = False  # GOAWAY was sent
+        self.allowance = float(wire.config.nuisance_max)
+        self.allowance_at = trio.current_time()
+
+    async def run(self, first: bytes = b"") -> None:
+        """Serves until the peer leaves, breaks the protocol, idles too long, or the server has drained."""
+        self.h2.initiate_connection()
+        self.h2.increment_flow_control_window(max(self.wire.config.connection_window_bytes - 65535, 1))
+        self.collect()
+        self.connection.on_drain = self._drain
+        try:
+            async with trio.open_nursery() as self.nursery:
+                self.nursery.start_soon(self._send_loop)
+                if self.wire.draining:
+                    self._drain()
+                await self._read_loop(first)
+                for stream in tuple(self.streams.values()):
+                    stream.drop()
+                self.nursery.cancel_scope.cancel()
+        except* Disconnected as gone:
+            log.debug("%s: %s", self.connection.client, gone.exceptions[0])
+            self.out.clear()
+        if self.out and not self.in_flight:
+            with trio.move_on_after(LAST_WORDS_S):
+                await self.stream.send(self.out)
+
+    # -- receiving
+
+    async def _read_loop(self, data: bytes) -> None:
+        """Returns when there is nothing more to hear on this connection, or nothing we want to hear."""
+        while True:
+            if data and not self._take(data):
+                return
+            await self.wait_for_room()
+            if not self.streams:
+                if self.leaving:
+                    return
+                self.connection.expire_in(self.wire.config.idle_timeout_s)
+            if len(data) > 4096:
+                await trio.lowlevel.checkpoint()  # a peer that always has more must not keep the others waiting
+            data = await self.stream.receive()
+            if not data:
+                return
+
+    def _take(self, data: bytes) -> bool:
+        """Acts on the frames in `data`; False when they end the connection."""
+        try:
+            events = self.h2.receive_data(data)
+            for event in events:
+                self._on_event(event)
+        except ProtocolError as error:
+            log.debug("%s: %s", self.connection.client, error)
+            self.collect()
+            return False
+        if self.allowance < 0:
+            log.debug("%s: too many control frames", self.connection.client)
+            self.h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
+        self.collect()
+        return self.allowance >= 0 and not any(isinstance(event, h2.events.ConnectionTerminated) for event in events)
+
+    def _on_event(self, event: h2.events.Event) -> None:
+        if isinstance(event, h2.events.RequestReceived):
+            self._open(event)
+        elif isinstance(event, h2.events.DataReceived):
+            self._on_data(event)
+        elif isinstance(event, h2.events.StreamEnded):
+            stream = self.streams.get(event.stream_id)
+            if stream is not None:
+                stream.end_of_body()
+        elif isinstance(event, h2.events.StreamReset):
+            self._charge()
+            stream = self.streams.get(event.stream_id)
+            if stream is not None:
+                stream.drop()
+        elif isinstance(event, h2.events.WindowUpdated | h2.events.RemoteSettingsChanged):
+            self._charge()
+            self._on_window(getattr(event, "stream_id", 0) or 0)
+        elif isinstance(event, NUISANCES):
+            self._charge()
+
+    def _open(self, event: h2.events.RequestReceived) -> None:
+        stream_id, finished = event.stream_id, event.stream_ended is not None
+        assert stream_id is not None and event.headers is not None
+        if self.leaving or len(self.streams) >= self.wire.config.streams_max:
+            self._charge()
+            self.reset(stream_id, ErrorCodes.REFUSED_STREAM)
+            return
+        try:
+            head = self.heads.read(event.headers)  # type: ignore[arg-type]  # bytes, as header_encoding says
+        except MalformedStream as malformed:
+            log.debug("%s: stream %d: %s", self.connection.client, stream_id, malformed)
+            self._charge()
+            self.reset(stream_id, ErrorCodes.PROTOCOL_ERROR)
+            return
+        except BadStreamRequest as bad:
+            self._charge()
+            self._answer_bad_request(stream_id, str(bad))
+            if not finished:
+                self.reset(stream_id, ErrorCodes.NO_ERROR)
+            return
+        stream = self.streams[stream_id] = Stream(self, stream_id, head, finished)
+        self.connection.deadline = math.inf
+        self.nursery.start_soon(stream.serve)
+
+    def _answer_bad_request(self, stream_id: int, why: str) -> None:
+        response = answers.plain(400, why)
+        try:
+            self.h2.send_headers(stream_id, answers.http2_headers(400, response.headers, 0), end_stream=True)
+        except ProtocolError as error:
+            log.debug("%s: stream %d: %s", self.connection.client, stream_id, error)
+
+    def _on_data(self, event: h2.events.DataReceived) -> None:
+        stream_id, data, length = event.stream_id, event.data or b"", event.flow_controlled_length or 0
+        assert stream_id is not None
+        if len(data) < TINY_DATA_BYTES and event.stream_ended is None:
+            self._charge()
+        stream = self.streams.get(stream_id)
+        if stream is None or stream.gone:
+            self.credit(stream_id, length)  # nobody will read it, but the connection's window must not shrink
+        else:
+            stream.received(data, length)
+
+    def _on_window(self, stream_id: int) -> None:
+        """More room for one stream, or with 0 for all of them."""
+        if stream_id:
+            stream = self.streams.get(stream_id)
+            if stream is not None:
+                stream.wake()
+            return
+        for stream in self.streams.values():
+            stream.wake()
+
+    def _charge(self) -> None:
+        """Draws on the allowance for a frame that costs us more than the peer."""
+        now = trio.current_time()
+        most = self.wire.config.nuisance_max
+        self.allowance = min(most, self.allowance + (now - self.allowance_at) * most / 10) - 1
+        self.allowance_at = now
+
+    # -- sending
+
+    async def _send_loop(self) -> None:
+        while True:
+            await self.something.wait()
+            self.something = trio.Event()
+            data, self.out = self.out, bytearray()
+            self.in_flight = len(data)
+            await self.stream.send(data)
+            self.in_flight = 0
+            self.room.unpark_all()
+
+    def collect(self) -> None:
+        """Moves what h2 has made into the queue; call it after anything that makes frames."""
+        data = self.h2.data_to_send()
+        if data:
+            self.out += data
+            self.something.set()
+
+    async def wait_for_room(self) -> None:
+        """Returns at once unless the peer is slower than we are."""
+        while self.in_flight + len(self.out) > self.wire.config.output_bytes_max:
+            await self.room.park()
+
+    def sent(self, body_bytes: int) -> None:
+        """Some of a response's body was made into frames: it will be answered by window updates."""
+        self.collect()
+        self.allowance = min(self.wire.config.nuisance_max, self.allowance + body_bytes / BYTES_PER_ALLOWANCE)
+
+    def credit(self, stream_id: int, flow_controlled_bytes: int) -> None:
+        """Gives the peer back the window of body bytes that need no more memory."""
+        if flow_controlled_bytes:
+            try:
+                self.h2.acknowledge_received_data(flow_controlled_bytes, stream_id)
+            except ProtocolError as error:
+                log.debug("%s: no credit for stream %d: %s", self.connection.client, stream_id, error)
+
+    def reset(self, stream_id: int, code: ErrorCodes) -> None:
+        try:
+            self.h2.reset_stream(stream_id, code)
+        except ProtocolError as error:
+            log.debug("%s: stream %d is closed already: %s", self.connection.client, stream_id, error)
+
+    # -- ending
+
+    def forget(self, stream: Stream) -> None:
+        """The handler of this stream has ended."""
+        self.streams.pop(stream.id, None)
+        self.collect()
+        if not self.streams:
+            self.connection.expire_in(self.wire.config.idle_timeout_s)
+            if self.leaving:
+                self.nursery.start_soon(self._leave)
+
+    def _drain(self) -> None:
+        """Says GOAWAY and goes once the streams that have begun are done.
+
+        The frame is made by hand: h2's close_connection allows nothing to be sent after it.
+        """
+        self.leaving = True
+        goaway = GoAwayFrame(0, last_stream_id=self.h2.highest_inbound_stream_id, error_code=ErrorCodes.NO_ERROR)
+        self.out += goaway.serialize()
+        self.something.set()
+        for stream in tuple(self.streams.values()):
+            stream.drain()
+        if not self.streams:
+            self.nursery.start_soon(self._leave)
+
+    async def _leave(self) -> None:
+        """Ends the connection when everything queued is with the peer."""
+        while self.out or self.in_flight:
+            await self.room.park()
+        self.nursery.cancel_scope.cancel()
+
+
+def _server_side(config: WireConfig) -> h2.connection.H2Connection:
+    """h2 without its checks of header blocks: `http2_syntax` makes them stream errors, as they should be."""
+    connection = h2.connection.H2Connection(
+        h2.config.H2Configuration(
+            client_side=False,
+            header_encoding=None,
+            validate_inbound_headers=False,
+            normalize_inbound_headers=False,
+            validate_outbound_headers=False,
+            normalize_outbound_headers=False,
+        )
+    )
+    codes = h2.settings.SettingCodes
+    connection.local_settings = h2.settings.Settings(
+        client=False,
+        initial_values={
+            codes.MAX_CONCURRENT_STREAMS: config.streams_max,
+            codes.MAX_HEADER_LIST_SIZE: config.head_bytes_max,
+            codes.INITIAL_WINDOW_SIZE: config.stream_window_bytes,
+        },
+    )
+    connection.decoder.max_header_list_size = config.head_bytes_max
+    return connection

@@ -1,0 +1,229 @@
+"""One HTTP/2 stream: a request, its body as the handler reads it, and its response as the peer takes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError
+
+from ledger.apimachinery.http import Headers, Request, Response
+from ledger.apimachinery.status import StatusError
+from ledger.wire import answers
+from ledger.wire.connection import body_cut_short, body_too_large, body_too_slow, log
+from ledger.wire.http2_syntax import RequestHead
+from ledger.wire.stream import Disconnected
+
+if TYPE_CHECKING:
+    from ledger.wire.http2 import Http2
+
+
+class Stream:
+    """Lives from the peer's HEADERS until its handler has ended, which may be after the peer has lost interest."""
+
+    __slots__ = (
+        "answering",
+        "body",
+        "changed",
+        "conn",
+        "ending",
+        "endless",
+        "failure",
+        "finished",
+        "gone",
+        "head",
+        "id",
+        "scope",
+        "sending",
+        "uncredited",
+    )  # fmt: skip
+
+    def __init__(self, conn: Http2, stream_id: int, head: RequestHead, finished: bool) -> None:
+        self.conn = conn
+        self.id = stream_id
+        self.head = head
+        self.scope = trio.CancelScope()
+        self.body = bytearray()
+        self.uncredited = 0  # flow-control bytes of `body` that the peer does not have back yet
+        self.failure: StatusError | None = None  # why the body could not be read
+        self.finished = finished  # the peer sent END_STREAM
+        self.gone = False  # reset, or the connection is over: nothing can be sent
+        self.changed: trio.Event | None = None  # set when one of the above, or the window, changes
+        self.answering = False  # HEADERS were sent, END_STREAM was not
+        self.sending = False  # in the middle of one write
+        self.endless = False
+        self.ending = False  # the server drains: an endless response stops after the current write
+
+    def wake(self) -> None:
+        if self.changed is not None:
+            self.changed.set()
+
+    async def _change(self) -> None:
+        self.changed = trio.Event()
+        await self.changed.wait()
+        self.changed = None
+
+    def received(self, data: bytes, flow_controlled_length: int) -> None:
+        self.body += data
+        self.uncredited += flow_controlled_length
+        self.wake()
+
+    def end_of_body(self) -> None:
+        self.finished = True
+        self.wake()
+
+    def drop(self) -> None:
+        """The peer no longer wants this stream: ends its handler."""
+        self.gone = True
+        self.wake()
+        self.scope.cancel()
+
+    def drain(self) -> None:
+        """Ends an endless response between two writes; anything else comes to its own end."""
+        if self.endless:
+            self.ending = True
+            if not self.sending:
+                self.scope.cancel()
+
+    async def serve(self) -> None:
+        """Runs the handler and sends its answer."""
+        connection = self.conn.connection
+        request = Request(
+            self.head.method,
+            self.head.path,
+            self.head.query,
+            Headers(self.head.pairs),
+            self.read_body,
+            client=connection.client,
+            http_version="2",
+            peer_certificate=connection.certificate,
+            scheme=connection.scheme,
+            peer_certificate_error=connection.certificate_error,
+        )
+        try:
+            with self.scope:
+                response = await self.conn.wire.answer(request)
+                if not self.gone:
+                    await self._answer(response)
+            if self.ending and not self.gone and self.answering and not self.sending:
+                self.conn.h2.end_stream(self.id)
+                self.answering = False
+        except (Disconnected, ProtocolError) as gone:
+            log.debug("%s: stream %d: %s", connection.client, self.id, gone)
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        """Tells the peer when one of the two sides had not come to its end."""
+        conn = self.conn
+        if not self.gone:
+            conn.credit(self.id, self.uncredited)
+            if self.answering:
+                conn.reset(self.id, ErrorCodes.INTERNAL_ERROR)
+            elif not self.finished:
+                conn.reset(self.id, ErrorCodes.NO_ERROR)  # answered early: do not send the rest
+        conn.forget(self)
+
+    # -- the request's body
+
+    async def read_body(self) -> bytes:
+        """The whole body. Raises StatusError: 413, 408 when it comes too slowly, 400 when it is cut short."""
+        if self.failure is not None:
+            raise self.failure
+        if not self.finished or self.uncredited:
+            try:
+                await self._read_body()
+            except StatusError as failure:
+                self.failure = failure
+                raise
+        return bytes(self.body)
+
+    async def _read_body(self) -> None:
+        config = self.conn.wire.config
+        if self.head.content_length > config.body_bytes_max:
+            raise body_too_large(config.body_bytes_max)
+        with trio.move_on_after(config.body_timeout_s) as slow:
+            while True:
+                if len(self.body) > config.body_bytes_max:
+                    raise body_too_large(config.body_bytes_max)
+                if self.uncredited:
+                    length, self.uncredited = self.uncredited, 0
+                    self.conn.credit(self.id, length)
+                    self.conn.collect()
+                if self.finished:
+                    return
+                if self.gone:
+                    raise body_cut_short()
+                await self._change()
+        if slow.cancelled_caught:
+            raise body_too_slow()
+
+    # -- the response
+
+    async def _answer(self, response: Response) -> None:
+        method = self.head.method
+        bare = answers.has_no_body(method, response.status)
+        streamed = response.stream is not None and not bare
+        bare = bare or not (streamed or response.body)
+        headers = answers.http2_headers(response.status, response.headers, answers.length_of(response, method))
+        self.conn.h2.send_headers(self.id, headers, end_stream=bare)
+        self.answering = not bare
+        if streamed:
+            await self._answer_stream(response)
+        elif not bare:
+            await self._send(response.body, end=True)
+            self.answering = False
+
+    async def _answer_stream(self, response: Response) -> None:
+        assert response.stream is not None
+        self.conn.collect()
+        self.endless = response.endless
+        if self.conn.leaving:
+            self.drain()
+        try:
+            await response.stream(self._write)
+        except (Disconnected, ProtocolError):
+            raise
+        except Exception:
+            log.exception("a response's stream failed")
+            return
+        self.conn.h2.end_stream(self.id)
+        self.answering = False
+
+    async def _write(self, chunk: bytes) -> None:
+        """Queues one chunk; returns when the peer's window and our queue have taken it."""
+        if chunk:
+            self.sending = True
+            await self._send(chunk, end=False)
+            self.conn.collect()
+            self.sending = False
+        if self.ending:
+            self.scope.cancel()
+        await trio.lowlevel.checkpoint()
+
+    async def _send(self, data: bytes, *, end: bool) -> None:
+        """Cuts `data` into frames as windows allow. Raises Disconnected when the peer does not take it."""
+        h2 = self.conn.h2
+        with memoryview(data) as view:
+            sent = 0
+            while sent < len(view):
+                await self.conn.wait_for_room()
+                if self.gone:
+                    raise Disconnected("the peer reset the stream")
+                size = min(h2.local_flow_control_window(self.id), h2.max_outbound_frame_size, len(view) - sent)
+                if size <= 0:
+                    await self._wait_for_window()
+                    continue
+                upto = sent + size
+                h2.send_data(self.id, bytes(view[sent:upto]), end_stream=end and upto == len(view))
+                self.conn.sent(size)
+                sent = upto
+
+    async def _wait_for_window(self) -> None:
+        self.conn.collect()
+        stall_s = self.conn.wire.config.stall_timeout_s
+        with trio.move_on_after(stall_s) as stalled:
+            await self._change()
+        if stalled.cancelled_caught:
+            raise Disconnected("the peer gives no window")

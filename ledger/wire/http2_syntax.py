@@ -1,0 +1,99 @@
+"""Which header blocks are a request (RFC 9113, section 8), and which are refused on their stream alone.
+
+The h2 library would end the whole connection for some of these, and let others through; so its own check is off.
+Pure: header fields in, values out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ledger.wire.http1_syntax import DIGITS, HOST, TARGET, TOKEN, VALUE
+
+PSEUDO_HEADERS = frozenset({":method", ":scheme", ":authority", ":path", ":protocol"})
+# Connection-specific fields make an HTTP/2 message malformed (section 8.2.2).
+FORBIDDEN = frozenset({"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"})
+REMEMBERED_MAX = 256
+
+Pair = tuple[str, str]
+
+
+class MalformedStream(Exception):
+    """A stream error: RST_STREAM with PROTOCOL_ERROR."""
+
+
+class BadStreamRequest(Exception):
+    """A well-formed message that no handler should see: answered 400."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    method: str
+    path: str  # percent-encoded as sent
+    query: str
+    pairs: list[Pair]
+    content_length: int  # -1: not announced
+
+
+class HeadReader:
+    """Turns header blocks into requests; remembers the fields it has seen, for clients repeat them."""
+
+    __slots__ = ("remembered",)
+
+    def __init__(self) -> None:
+        self.remembered: dict[tuple[bytes, bytes], Pair] = {}
+
+    def read(self, fields: Iterable[tuple[bytes, bytes]]) -> RequestHead:
+        """Raises MalformedStream or BadStreamRequest."""
+        pseudo: dict[str, str] = {}
+        pairs: list[Pair] = []
+        length = -1
+        host = ""
+        remembered = self.remembered
+        for field in fields:
+            pair = remembered.get(field) or self._check(field)
+            name, value = pair
+            if name[0] == ":":
+                if pairs or name in pseudo:
+                    raise MalformedStream(f"misplaced {name}")
+                pseudo[name] = value
+                continue
+            pairs.append(pair)
+            if name == "host":
+                host = value
+            elif name == "content-length":
+                if length >= 0 or not DIGITS(value):
+                    raise MalformedStream("malformed content-length")
+                length = int(value)
+        return _request_head(pseudo, pairs, length, host)
+
+    def _check(self, field: tuple[bytes, bytes]) -> Pair:
+        name, value = field[0].decode("latin-1"), field[1].decode("latin-1")
+        if name[:1] == ":":
+            if name not in PSEUDO_HEADERS:
+                raise MalformedStream("unknown pseudo-header")
+        elif not TOKEN(name) or name != name.lower() or name in FORBIDDEN or (name == "te" and value != "trailers"):
+            raise MalformedStream("malformed or forbidden header")
+        if not VALUE(value) or value != value.strip(" \t"):
+            raise MalformedStream("malformed header value")
+        if len(self.remembered) >= REMEMBERED_MAX:
+            self.remembered.clear()
+        self.remembered[(bytes(field[0]), bytes(field[1]))] = (name, value)
+        return name, value
+
+
+def _request_head(pseudo: dict[str, str], pairs: list[Pair], length: int, host: str) -> RequestHead:
+    method, target, authority = pseudo.get(":method", ""), pseudo.get(":path", ""), pseudo.get(":authority", "")
+    if method == "CONNECT" or ":protocol" in pseudo:
+        raise BadStreamRequest("CONNECT is not supported")
+    if ":method" not in pseudo or not pseudo.get(":scheme") or not target:
+        raise MalformedStream("missing pseudo-header")
+    if not TOKEN(method) or not TARGET(target) or target[0] != "/":
+        raise BadStreamRequest("malformed method or path")
+    if not HOST(authority) or not HOST(host):
+        raise BadStreamRequest("malformed authority")
+    if authority:
+        pairs = [("host", authority), *(pair for pair in pairs if pair[0] != "host")]
+    path, _, query = target.partition("?")
+    return RequestHead(method, path, query, pairs, length)

@@ -1,0 +1,101 @@
+"""A connected socket as the loops want it: try the system call first, ask the scheduler only when it would block.
+
+trio's own SocketStream goes through the scheduler for every call; a keep-alive GET then costs twice as much. Both kinds
+of stream keep at most one reader and one writer at a time.
+"""
+
+from __future__ import annotations
+
+import socket
+
+import trio
+from trio.lowlevel import checkpoint, checkpoint_if_cancelled, notify_closing, wait_readable, wait_writable
+
+RECEIVE_BYTES = 64 * 1024
+# A peer that always has the next request ready must still let other connections have their turn.
+TURNS_BETWEEN_CHECKPOINTS = 16
+
+
+class Disconnected(Exception):
+    """The peer is gone, or so slow that it counts as gone. Nothing more can be sent or received."""
+
+
+class PlainStream:
+    """A TCP or unix socket."""
+
+    __slots__ = ("closed", "socket", "stall_timeout_s", "turns")
+
+    def __init__(self, connected: socket.socket, stall_timeout_s: float) -> None:
+        self.socket = connected
+        self.stall_timeout_s = stall_timeout_s
+        self.turns = 0
+        self.closed = False
+
+    async def receive(self) -> bytes:
+        """What has arrived, at most 64 KiB; empty at the end of what the peer sends. Raises Disconnected."""
+        self.turns += 1
+        if self.turns % TURNS_BETWEEN_CHECKPOINTS == 0:
+            await checkpoint()
+        else:
+            await checkpoint_if_cancelled()
+        while True:
+            data = self.try_receive()
+            if data is not None:
+                return data
+            try:
+                await wait_readable(self.socket)
+            except (OSError, trio.ClosedResourceError) as error:
+                raise Disconnected from error
+
+    async def send(self, data: bytes | bytearray | memoryview) -> None:
+        """Everything, in order. Raises Disconnected, also when the peer takes nothing for `stall_timeout_s`."""
+        sent = self.try_send(data)
+        if sent == len(data):
+            return
+        with memoryview(data) as view:
+            while sent < len(view):
+                with trio.move_on_after(self.stall_timeout_s) as stalled:
+                    try:
+                        await wait_writable(self.socket)
+                    except (OSError, trio.ClosedResourceError) as error:
+                        raise Disconnected from error
+                if stalled.cancelled_caught:
+                    raise Disconnected("the peer does not read")
+                with view[sent:] as rest:
+                    sent += self.try_send(rest)
+
+    def try_receive(self) -> bytes | None:
+        """What is there now; None when nothing is. Raises Disconnected."""
+        if self.closed:
+            raise Disconnected
+        try:
+            return self.socket.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise Disconnected from error
+
+    def try_send(self, data: bytes | bytearray | memoryview) -> int:
+        """How many bytes the socket took without waiting. Raises Disconnected."""
+        if self.closed:
+            raise Disconnected
+        try:
+            return self.socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise Disconnected from error
+
+    def end_sending(self) -> None:
+        """Tells the peer that nothing more follows; it can still be heard."""
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            return  # already gone, which is what we wanted to tell it
+
+    def close(self) -> None:
+        """Never waits. Wakes whoever still waits on the socket."""
+        if not self.closed:
+            self.closed = True
+            notify_closing(self.socket)
+            self.socket.close()

@@ -1,0 +1,182 @@
+"""TLS over a non-blocking socket, with a client certificate that may be a stranger's.
+
+kube-apiserver asks for a client certificate and checks it per request: one that its CA did not sign is answered 401,
+over a connection that works. The standard library's `ssl` can only refuse such a handshake, so this uses pyOpenSSL,
+whose verify callback notes the verdict and lets the handshake go on. TLS still proves that the peer has the key.
+"""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import trio
+from cryptography.hazmat.primitives.serialization import Encoding
+from OpenSSL import SSL
+from trio.lowlevel import wait_readable, wait_writable
+
+from ledger.wire.config import WireConfig
+from ledger.wire.stream import RECEIVE_BYTES, Disconnected, PlainStream
+
+# TLS 1.2 suites that HTTP/2 allows (RFC 9113, appendix A); those of TLS 1.3 are all fine.
+CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
+NO_RENEGOTIATION = 0x40000000  # SSL_OP_NO_RENEGOTIATION: a write never has to wait for the peer's bytes
+SEND_BYTES = 16 * 1024  # one TLS record
+SESSION_CONTEXT = b"ledger"
+
+# X509_V_ERR_*, in the words of Go's crypto/x509, which clients of kube-apiserver know.
+VERIFY_ERRORS = {
+    9: "x509: certificate has expired or is not yet valid",
+    10: "x509: certificate has expired or is not yet valid",
+    18: "x509: certificate signed by unknown authority",
+    19: "x509: certificate signed by unknown authority",
+    20: "x509: certificate signed by unknown authority",
+    21: "x509: certificate signed by unknown authority",
+    26: "x509: certificate specifies an incompatible key usage",
+}
+PLAIN_HTTP_ANSWER = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+
+
+def tls_context(config: WireConfig) -> SSL.Context:
+    """Server side, TLS 1.2 or later, HTTP/2 preferred. Raises OSError or SSL.Error when a file cannot be used."""
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_CIPHER_SERVER_PREFERENCE | SSL.OP_NO_TICKET | NO_RENEGOTIATION)
+    context.set_cipher_list(CIPHERS)
+    # A resumed session would skip the verify callback, and with it the verdict on the client's certificate.
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_session_id(SESSION_CONTEXT)
+    context.use_certificate_chain_file(_readable(config.certificate_file))
+    context.use_privatekey_file(_readable(config.key_file))
+    context.check_privatekey()
+    context.set_alpn_select_callback(_choose_protocol)
+    if config.client_ca_file:
+        context.load_verify_locations(_readable(config.client_ca_file))
+        # Go clients send a certificate only when one of these names signed it.
+        context.load_client_ca(config.client_ca_file.encode())
+        context.set_verify(SSL.VERIFY_PEER, _note_verdict)
+    return context
+
+
+def _readable(path: str) -> str:
+    """The path, once it is known to open: OpenSSL's own error does not name the file."""
+    with Path(path).open("rb"):
+        return path
+
+
+def _choose_protocol(_connection: SSL.Connection, offered: list[bytes]) -> Any:
+    for protocol in (b"h2", b"http/1.1"):
+        if protocol in offered:
+            return protocol
+    return SSL.NO_OVERLAPPING_PROTOCOLS
+
+
+def _note_verdict(connection: SSL.Connection, _certificate: object, error: int, _depth: int, ok: int) -> bool:
+    """Called for each certificate of the chain, some more than once; the first failure is kept."""
+    verdict = connection.get_app_data()
+    if not ok and not verdict.error:
+        verdict.error = VERIFY_ERRORS.get(error, f"x509: certificate verification failed ({error})")
+    verdict.checked = True
+    return True
+
+
+class Verdict:
+    """On the client's certificate, while the handshake runs."""
+
+    __slots__ = ("checked", "error")
+
+    def __init__(self) -> None:
+        self.checked = False
+        self.error = ""
+
+
+class TlsStream(PlainStream):
+    """After `handshake`: the protocol agreed on and what is known of the peer."""
+
+    __slots__ = ("certificate", "certificate_error", "protocol", "tls", "verdict")
+
+    def __init__(self, connected: socket.socket, context: SSL.Context, stall_timeout_s: float) -> None:
+        super().__init__(connected, stall_timeout_s)
+        self.verdict = Verdict()
+        self.tls = SSL.Connection(context, connected)
+        self.tls.set_app_data(self.verdict)
+        self.tls.set_accept_state()
+        self.protocol = b""
+        self.certificate: bytes | None = None  # DER, signed by the client CA
+        self.certificate_error = ""  # or why not
+
+    async def handshake(self) -> None:
+        """Raises Disconnected when the peer does not speak TLS as we do."""
+        while True:
+            try:
+                self.tls.do_handshake()
+                break
+            except SSL.WantReadError:
+                await wait_readable(self.socket)
+            except SSL.WantWriteError:
+                await wait_writable(self.socket)
+            except (SSL.Error, OSError) as error:
+                self._explain_plain_http(error)
+                raise Disconnected(f"TLS handshake: {error}") from error
+        self.protocol = self.tls.get_alpn_proto_negotiated()
+        certificate = self.tls.get_peer_certificate(as_cryptography=True)
+        if certificate is not None:
+            if self.verdict.error or not self.verdict.checked:
+                self.certificate_error = self.verdict.error or "x509: certificate was not verified"
+            else:
+                self.certificate = certificate.public_bytes(Encoding.DER)
+
+    def _explain_plain_http(self, error: Exception) -> None:
+        """Tells a browser or curl that was sent to the wrong scheme, in Go's words."""
+        if "http request" in str(error):
+            try:
+                self.socket.send(PLAIN_HTTP_ANSWER)
+            except OSError:
+                return  # a courtesy; the peer is being disconnected either way
+
+    def try_receive(self) -> bytes | None:
+        if self.closed:
+            raise Disconnected
+        try:
+            return self.tls.recv(RECEIVE_BYTES)
+        except SSL.WantReadError:
+            return None
+        except SSL.ZeroReturnError:
+            return b""
+        except SSL.SysCallError as error:
+            if error.args and error.args[0] == -1:  # closed without close_notify, as many clients do
+                return b""
+            raise Disconnected from error
+        except (SSL.Error, OSError) as error:
+            raise Disconnected(f"TLS: {error}") from error
+
+    def try_send(self, data: bytes | bytearray | memoryview) -> int:
+        if self.closed:
+            raise Disconnected
+        sent = 0
+        try:
+            # pyOpenSSL copies a memoryview, so it gets no more at a time than TLS will take.
+            while sent < len(data):
+                piece = data if not sent and len(data) <= SEND_BYTES else memoryview(data)[sent : sent + SEND_BYTES]
+                sent += self.tls.send(piece)
+        except (SSL.WantReadError, SSL.WantWriteError):
+            return sent
+        except (SSL.Error, OSError) as error:
+            raise Disconnected(f"TLS: {error}") from error
+        return sent
+
+    def end_sending(self) -> None:
+        self._notify_close()
+        super().end_sending()
+
+    def close(self) -> None:
+        if not self.closed:
+            self._notify_close()
+        super().close()
+
+    def _notify_close(self) -> None:
+        try:
+            self.tls.shutdown()
+        except (SSL.Error, OSError, trio.BrokenResourceError):
+            return  # close_notify is a courtesy; the peer may be long gone
