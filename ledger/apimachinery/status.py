@@ -18,10 +18,11 @@ class StatusError(Exception):
     def __init__(self, code: int, reason: str, message: str, details: dict[str, Any] | None = None) -> None:
         super().__init__(message)
         self.code, self.reason, self.message, self.details = code, reason, message, details
+        self.list_meta: dict[str, Any] = {}  # of the Status itself: {"continue": ...}
 
     def status(self) -> dict[str, Any]:
         """The Status object, in kube-apiserver's order of keys."""
-        status: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+        status: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": self.list_meta, "status": "Failure"}
         if self.message:
             status["message"] = self.message
         if self.reason:

@@ -1,0 +1,141 @@
+"""`ledger serve`: flags as kube-apiserver's, then the server until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+import re
+import sys
+from pathlib import Path
+
+from ledger.cli.arguments import (
+    Parser,
+    checked,
+    commas,
+    count,
+    duration_s,
+    port,
+    port_range,
+    readable_file,
+)
+from ledger.scheme.runtime_config import RuntimeConfig
+from ledger.server.config import Config
+from ledger.server.controllers import CONTROLLERS
+from ledger.server.plugins import PLUGIN_NAMES
+
+DEFAULT_DATA_DIR = "~/.local/share/ledger"
+
+
+def main(argv: list[str]) -> int:
+    """0 after an orderly end; 1 when the server cannot start or goes on no longer; 2 for a wrong command line."""
+    config = parse(argv)
+    from ledger.server.serve import StartError, run  # noqa: PLC0415  (flags are checked before anything heavy is loaded)
+
+    try:
+        run(config, announce=lambda url, kubeconfig: _announce(url, kubeconfig, config))
+    except StartError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    return 0
+
+
+def _announce(url: str, kubeconfig: Path, config: Config) -> None:
+    mode = ", read-only" if config.read_only else ""
+    sys.stdout.write(f"ledger serves {url} (data in {config.data_dir}{mode})\n")
+    sys.stdout.write(f"admin kubeconfig: {kubeconfig}\n")
+    sys.stdout.write(f"  kubectl --kubeconfig {kubeconfig} get namespaces\n")
+    sys.stdout.flush()
+
+
+def parse(argv: list[str]) -> Config:
+    """The configuration of a command line; exits with status 2 and one line when it is wrong."""
+    parser = _parser()
+    given = parser.parse_args(argv)
+    if bool(given.tls_cert_file) != bool(given.tls_private_key_file):
+        parser.error("--tls-cert-file and --tls-private-key-file go together")
+    for name in given.controllers:
+        if name.lstrip("-") not in ("*", "none", *CONTROLLERS):
+            parser.error(f"--controllers: there is no {name!r}. Controllers: {', '.join(CONTROLLERS)}")
+    for name in given.disable_admission_plugins:
+        if name not in PLUGIN_NAMES:
+            parser.error(f"--disable-admission-plugins: there is no {name!r}. Plugins: {', '.join(PLUGIN_NAMES)}")
+    return Config(
+        data_dir=Path(given.data_dir).expanduser(),
+        bind_address=given.bind_address,
+        secure_port=given.secure_port,
+        tls_cert_file=given.tls_cert_file,
+        tls_private_key_file=given.tls_private_key_file,
+        client_ca_file=given.client_ca_file,
+        token_auth_file=given.token_auth_file,
+        authorization_mode=given.authorization_mode,
+        anonymous_auth=given.anonymous_auth,
+        runtime_config=given.runtime_config,
+        service_cluster_ip_range=given.service_cluster_ip_range,
+        service_node_port_range=given.service_node_port_range,
+        max_requests_inflight=given.max_requests_inflight,
+        max_mutating_requests_inflight=given.max_mutating_requests_inflight,
+        request_timeout_s=given.request_timeout,
+        cors_allowed_origins=given.cors_allowed_origins,
+        disable_admission_plugins=given.disable_admission_plugins,
+        controllers=given.controllers,
+        durability=given.durability,
+        kubeconfig=given.kubeconfig,
+        read_only=given.read_only,
+        shutdown_grace_s=given.shutdown_grace,
+    )
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="ledger serve", description="Serves a Kubernetes API from an embedded log.", allow_abbrev=False)
+    add = parser.add_argument
+    data_dir = os.environ.get("LEDGER_DATA_DIR") or DEFAULT_DATA_DIR
+    add("--data-dir", default=data_dir, metavar="DIR", help=f"where the log is kept (default {data_dir})")
+    add("--bind-address", default="127.0.0.1", type=_address, metavar="IP", help="address to listen on (127.0.0.1)")
+    add("--secure-port", default=6443, type=port, metavar="PORT", help="port to listen on (6443; 0: any free one)")
+    add("--tls-cert-file", type=readable_file, metavar="FILE", help="serving certificate; without one, one is made")
+    add("--tls-private-key-file", type=readable_file, metavar="FILE", help="its key")
+    add("--client-ca-file", type=readable_file, metavar="FILE", help="who may sign client certificates; else our own CA")
+    add("--token-auth-file", type=readable_file, metavar="FILE", help='lines of token,user,uid,"group1,group2"')
+    add("--authorization-mode", default="RBAC", choices=("RBAC", "AlwaysAllow"), help="who may do what (RBAC)")
+    parser.flag("--anonymous-auth", True, "requests without credentials are system:anonymous")
+    add("--runtime-config", default="", type=checked(RuntimeConfig.parse), metavar="KEY=BOOL,...",
+        help="api/all=true, api/beta=true, GROUP/VERSION=true|false")  # fmt: skip
+    add("--service-cluster-ip-range", default="10.0.0.0/24", type=_network, metavar="CIDR", help="IPs for services")
+    add("--service-node-port-range", default="30000-32767", type=port_range, metavar="LOW-HIGH", help="node ports")
+    add("--max-requests-inflight", default=400, type=count, metavar="N", help="concurrent reads (400; 0: no limit)")
+    add("--max-mutating-requests-inflight", default=200, type=count, metavar="N", help="concurrent writes (200)")
+    add("--request-timeout", default="60s", type=duration_s, metavar="TIME", help="of all but watches and the like (60s)")
+    add("--cors-allowed-origins", default="", type=_origins, metavar="REGEX,...", help="web origins that may call")
+    add("--disable-admission-plugins", default="", type=commas, metavar="NAME,...", help="plugins to leave out")
+    add("--controllers", default="*", type=commas, metavar="NAME,...",
+        help="controllers to run: *, none, or names, with -NAME for all but that one")  # fmt: skip
+    add("--durability", default="strict", choices=("strict", "relaxed"), help="relaxed: fast and for tests only")
+    add("--kubeconfig", type=Path, metavar="FILE", help="where the admin's kubeconfig is written")
+    add("--shutdown-grace", default="10s", type=duration_s, metavar="TIME", help="to finish requests at the end (10s)")
+    parser.flag("--read-only", False, "serve what the log holds; refuse writes")
+    return parser
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an IP address") from None
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a CIDR such as 10.0.0.0/24: {error}") from None
+
+
+def _origins(text: str) -> tuple[re.Pattern[str], ...]:
+    patterns = []
+    for one in commas(text):
+        try:
+            patterns.append(re.compile(one))
+        except re.error as error:
+            raise argparse.ArgumentTypeError(f"{one!r} is not a regular expression: {error}") from None
+    return tuple(patterns)

@@ -1,0 +1,73 @@
+"""patch: JSON Patch, merge patch, strategic merge patch, server-side apply."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ledger.apimachinery.http import Response
+from ledger.apimachinery.resource import Object
+from ledger.apimachinery.status import StatusError, bad_request
+from ledger.handlers.api import Api, warn
+from ledger.handlers.update import check_name
+from ledger.projections.api import View
+from ledger.registry.options import APPLY_CONTENT_TYPES, query_of, write_options
+from ledger.registry.patching import patcher
+from ledger.registry.registry import Call
+
+PATCH_TYPES = (
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+    *APPLY_CONTENT_TYPES[:1],
+)
+
+
+async def patch(api: Api, call: Call) -> Response:
+    """The patched object; 201 when an apply created it."""
+    patch_type = patch_type_of(call)
+    options = write_options(query_of(call.request), "PatchOptions", patch_type=patch_type)
+    body = await call.request.read_body()
+    if patch_type in APPLY_CONTENT_TYPES:
+        return await _apply(api, call, body, options)
+    change, complaints = patcher(patch_type, body, call.version.schema, options.field_validation != "Ignore")
+    if complaints and options.field_validation == "Strict":
+        raise bad_request("strict decoding error: " + ", ".join(complaints))
+    warn(call.request, complaints)
+
+    def transform(live: Object | None, _view: View) -> Object:
+        assert live is not None  # a missing object has been answered with 404
+        patched, warnings = api.behaviour.redecode(
+            call.definition, call.version, change(live), options.field_validation
+        )
+        warn(call.request, warnings)
+        check_name(call, patched)
+        return patched
+
+    written = await api.registry.update(call, transform, options)
+    return api.encoder.one(call, written.stored)
+
+
+def patch_type_of(call: Call) -> str:
+    given = call.request.headers.get("content-type").partition(";")[0].strip()
+    if given not in PATCH_TYPES:
+        raise StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
+    if call.definition.custom and given == "application/strategic-merge-patch+json":
+        accepted = ", ".join(one for one in PATCH_TYPES if one != given)
+        message = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
+        raise StatusError(415, "UnsupportedMediaType", message)
+    return given
+
+
+async def _apply(api: Api, call: Call, body: bytes, options: Any) -> Response:
+    applied, warnings = api.behaviour.decode_applied(call.definition, call.version, body, options.field_validation)
+    warn(call.request, warnings)
+    check_name(call, applied)
+    if applied["metadata"].get("managedFields") is not None:
+        raise bad_request("metadata.managedFields must be nil")
+
+    def transform(live: Object | None, _view: View) -> Object:
+        return api.behaviour.apply(call, live, applied, options, api.clock())
+
+    written = await api.registry.update(call, transform, options, create=True, tracked=True)
+    return api.encoder.one(call, written.stored, 201 if written.created else 200)
+

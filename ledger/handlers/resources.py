@@ -1,0 +1,97 @@
+"""Requests to resources: finds the route, then the verb's handler. Paths under /at/MOMENT read the past."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from ledger.apimachinery.http import Handler, Request, Response
+from ledger.apimachinery.status import StatusError
+from ledger.handlers.api import Api
+from ledger.handlers.create import create
+from ledger.handlers.delete import delete, delete_collection
+from ledger.handlers.get import get
+from ledger.handlers.list import list_objects
+from ledger.handlers.moments import Moments
+from ledger.handlers.patch import patch
+from ledger.handlers.routes import Route, not_allowed, route
+from ledger.handlers.update import update
+from ledger.handlers.watch import watch
+from ledger.registry.options import boolean, query_of
+from ledger.registry.registry import Call
+
+Verb = Callable[[Api, Call], Awaitable[Response]]
+WRITES: Mapping[str, Verb] = {
+    "create": create,
+    "update": update,
+    "patch": patch,
+    "delete": delete,
+    "deletecollection": delete_collection,
+}
+
+
+class Resources:
+    """The handler of /api/v1/... and /apis/GROUP/VERSION/....
+
+    `special` holds the handlers of endpoints that are no plain objects (reviews, tokens, scale, eviction ...), by
+    (group, resource, subresource); `documents` answers everything that is no resource.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        moments: Moments,
+        documents: Handler,
+        special: Mapping[tuple[str, str, str], Verb],
+        read_only: bool = False,
+    ) -> None:
+        self.api, self.moments, self.documents, self.special = api, moments, documents, special
+        self.read_only = read_only
+
+    async def __call__(self, request: Request) -> Response:
+        info = request.info
+        assert info is not None
+        revision = self.moments.revision(request)
+        path = info.path
+        if not path.startswith(("/api/", "/apis/")) or path.count("/") < (3 if path.startswith("/api/") else 4):
+            return await self.documents(request)
+        found = route(self.moments.scheme(revision), request.method, path)
+        if found is None:
+            return await self.documents(request)
+        call = Call(request, found.definition, found.version, found.subresource, found.namespace, found.name)
+        if found.verb in ("get", "list", "watch"):
+            return await self._read(call, found, revision)
+        handler = self.special.get((found.definition.group, found.definition.resource, found.subresource))
+        if revision is not None and not _asks_only(found):
+            raise past_is_read_only(info.moment)
+        if self.read_only and not _asks_only(found):
+            raise read_only_server()
+        return await (handler or WRITES[found.verb])(self.api, call)
+
+    async def _read(self, call: Call, found: Route, revision: int | None) -> Response:
+        handler = self.special.get((found.definition.group, found.definition.resource, found.subresource))
+        if handler is not None:
+            if revision is not None:
+                call.request.scratch["revision"] = revision
+            return await handler(self.api, call)
+        if found.verb == "watch" or (found.verb == "list" and boolean(query_of(call.request), "watch")):
+            if "watch" not in found.definition.verbs:
+                raise not_allowed()
+            return await watch(self.api, call, revision)
+        if found.name:
+            return await get(self.api, call, revision)
+        return await list_objects(self.api, call, revision)
+
+
+def _asks_only(found: Route) -> bool:
+    """Whether a POST only asks (an access review): such kinds can be created but not read back."""
+    return found.verb == "create" and "get" not in found.definition.verbs and not found.name
+
+
+def past_is_read_only(moment: str) -> StatusError:
+    message = f"the past cannot be changed: /at/{moment} serves reads only"
+    return StatusError(405, "MethodNotAllowed", message, {})
+
+
+def read_only_server() -> StatusError:
+    message = "this server serves a ledger read-only: it was started with --read-only"
+    return StatusError(405, "MethodNotAllowed", message, {})

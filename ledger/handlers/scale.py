@@ -1,0 +1,121 @@
+"""scale: the replicas of any resource that declares where they are, as an autoscaling/v1 Scale."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ledger.apimachinery import field as fields
+from ledger.apimachinery.http import Response
+from ledger.apimachinery.resource import GVK, Object
+from ledger.apimachinery.selectors import label_selector_from
+from ledger.apimachinery.status import internal_error, invalid, not_found
+from ledger.handlers.api import Api, warn
+from ledger.handlers.patch import patch_type_of
+from ledger.handlers.update import check_name
+from ledger.projections.api import Stored, View
+from ledger.registry.body import decode
+from ledger.registry.decide import value_at, with_value_at
+from ledger.registry.options import WriteOptions, query_of, write_options
+from ledger.registry.patching import patcher
+from ledger.registry.registry import Call, Transform
+from ledger.scheme.definition import ScalePaths
+
+SCALE = GVK("autoscaling", "v1", "Scale")
+
+
+async def scale(api: Api, call: Call) -> Response:
+    """get, update and patch of .../scale."""
+    method = call.request.method
+    if method == "GET":
+        revision = call.request.scratch.get("revision")
+        with api.store.view(revision) as view:
+            stored = view.get(call.key)
+        if stored is None:
+            raise not_found(call.definition.group_resource, call.name)
+        return api.encoder.plain(call.request, SCALE, _shown(api, call, stored), 200)
+    options, transform = await (_update(api, call) if method == "PUT" else _patch(api, call))
+    written = await api.registry.update(call, transform, options)
+    return api.encoder.plain(call.request, SCALE, _shown(api, call, written.stored), 200)
+
+
+async def _update(api: Api, call: Call) -> tuple[WriteOptions, Transform]:
+    options = write_options(query_of(call.request), "UpdateOptions")
+    body = await call.request.read_body()
+    content_type = call.request.headers.get("content-type")
+    wanted, warnings = api.behaviour.decode_kind(SCALE, body, content_type, options.field_validation)
+    warn(call.request, warnings)
+    check_name(call, wanted)
+
+    def transform(live: Object | None, _view: View) -> Object:
+        assert live is not None
+        return _scaled(call, live, wanted)
+
+    return options, transform
+
+
+async def _patch(api: Api, call: Call) -> tuple[WriteOptions, Transform]:
+    patch_type = patch_type_of(call)
+    options = write_options(query_of(call.request), "PatchOptions", patch_type=patch_type)
+    body = await call.request.read_body()
+    change = api.behaviour.scale_patcher(patch_type, body, options)
+
+    def transform(live: Object | None, _view: View) -> Object:
+        assert live is not None
+        wanted = change(scale_of(_paths(call), live))
+        check_name(call, wanted)
+        return _scaled(call, live, wanted)
+
+    return options, transform
+
+
+def _paths(call: Call) -> ScalePaths:
+    assert call.version.scale is not None
+    return call.version.scale
+
+
+def _shown(api: Api, call: Call, stored: Stored) -> Object:
+    return scale_of(_paths(call), api.behaviour.from_storage(call.definition, call.version, decode(stored)))
+
+
+def scale_of(paths: ScalePaths, obj: Object) -> Object:
+    """The Scale that an object in the request's version shows."""
+    metadata = obj["metadata"]
+    replicas = value_at(obj, paths.spec_replicas)
+    if replicas is None:
+        raise internal_error(f'the spec replicas field ".{paths.spec_replicas}" does not exist')
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    spec = {"replicas": replicas} if replicas else {}
+    status: Object = {"replicas": value_at(obj, paths.status_replicas) or 0}
+    selector = selector_text(value_at(obj, paths.label_selector)) if paths.label_selector else ""
+    if selector:
+        status["selector"] = selector
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {name: metadata[name] for name in kept if name in metadata},
+        "spec": spec,
+        "status": status,
+    }
+
+
+def selector_text(selector: Any) -> str:
+    """A selector as text, whether it is text already (custom resources), a LabelSelector or a plain map of labels."""
+    if not selector or isinstance(selector, str):
+        return selector or ""
+    if "matchLabels" in selector or "matchExpressions" in selector:
+        return str(label_selector_from(selector))
+    return str(label_selector_from({"matchLabels": selector}))
+
+
+def _scaled(call: Call, live: Object, wanted: Object) -> Object:
+    """The live object with the Scale's replicas, and its resourceVersion and uid as preconditions."""
+    replicas = (wanted.get("spec") or {}).get("replicas", 0)
+    if replicas < 0 and not call.definition.custom:
+        why = "must be greater than or equal to 0"
+        raise invalid("autoscaling", "Scale", call.name, [fields.invalid("spec.replicas", replicas, why)])
+    scaled = with_value_at(live, _paths(call).spec_replicas, replicas)
+    given = wanted["metadata"]
+    metadata = {**live["metadata"], "resourceVersion": given.get("resourceVersion", "")}
+    if given.get("uid"):
+        metadata["uid"] = given["uid"]
+    return {**scaled, "metadata": metadata}

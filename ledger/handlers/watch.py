@@ -1,0 +1,49 @@
+"""watch: a stream of events, one frame each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ledger.apimachinery.field import quoted
+from ledger.apimachinery.http import Response, Write
+from ledger.apimachinery.status import StatusError
+from ledger.handlers.api import Api
+from ledger.log.api import Compacted
+from ledger.registry.listing import selection_of
+from ledger.registry.options import ListOptions, list_options, query_of
+from ledger.registry.registry import Call
+from ledger.registry.watching import watch_events
+
+
+async def watch(api: Api, call: Call, revision: int | None = None) -> Response:
+    """The stream; `revision`: the head of a past moment, whose watches show its objects and then stay silent."""
+    options = list_options(query_of(call.request), watch=True)
+    selection = selection_of(call.version, options)
+    if call.name:
+        named = replace(options, field_selector=f"metadata.name={call.name}")
+        selection = selection_of(call.version, named)
+    _check_revision(options)
+    frames = api.encoder.frames(call)
+    timeout_s = float(options.timeout_s) if options.timeout_s else api.watch_timeout_s()
+    events = watch_events(api.store, call.definition, call.namespace, options, selection, timeout_s, revision)
+
+    async def stream(write: Write) -> None:
+        await write(b"")  # the head goes out at once: client-go waits for it
+        try:
+            async for batch in events:
+                if batch:
+                    await write(b"".join([frames.event(event) for event in batch]))
+        except Compacted as compacted:
+            given = options.resource_version
+            text = f"too old resource version: {given} ({compacted.oldest})"
+            await write(frames.error(StatusError(410, "Expired", text)))
+
+    return Response(200, [("content-type", frames.content_type)], stream=stream)
+
+
+def _check_revision(options: ListOptions) -> None:
+    given = options.resource_version
+    if given and not (given.isascii() and given.isdigit()):
+        text = f"resourceVersion: Invalid value: {quoted(given)}: strconv.ParseUint: parsing {quoted(given)}: invalid syntax"
+        raise StatusError(500, "", text)
+

@@ -1,0 +1,101 @@
+"""Between objects (dict) and the bytes that are stored.
+
+A body is in list-item form: `{"metadata":{...},...}` without apiVersion, kind and metadata.resourceVersion, so that a
+GET is a constant prefix plus the stored bytes and a LIST is their join.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from ledger.apimachinery.resource import Key, Object, split_api_version
+from ledger.log.event import Change
+from ledger.projections.api import Stored
+from ledger.scheme.definition import ResourceDefinition, Version
+
+
+def key_of(definition: ResourceDefinition, namespace: str, name: str) -> Key:
+    group, resource = definition.stored_as
+    return Key(group, resource, namespace, name)
+
+
+def encode_body(obj: Object) -> bytes:
+    """The stored form of an object, whatever the order of its keys."""
+    metadata = {name: value for name, value in obj["metadata"].items() if name != "resourceVersion"}
+    body = {"metadata": metadata}
+    for name, value in obj.items():
+        if name not in ("apiVersion", "kind", "metadata"):
+            body[name] = value
+    return orjson.dumps(body)
+
+
+def decode(stored: Stored) -> Object:
+    """The object in the version it is stored in, kind and apiVersion first."""
+    return {"kind": stored.kind, "apiVersion": stored.api_version, **orjson.loads(stored.body)}
+
+
+def change_of(definition: ResourceDefinition, obj: Object, expect: int | None) -> Change:
+    """The Change that stores `obj` (in the storage version)."""
+    metadata = obj["metadata"]
+    version = definition.versions[definition.storage_version]
+    return Change(
+        key=key_of(definition, metadata.get("namespace", ""), metadata["name"]),
+        body=encode_body(obj),
+        uid=metadata.get("uid", ""),
+        api_version=version.kind.api_version,
+        kind=version.kind.kind,
+        labels=metadata.get("labels") or {},
+        fields=selectable(version, obj),
+        expect=expect,
+    )
+
+
+def removal_of(stored: Stored) -> Change:
+    """The Change that deletes what is stored."""
+    return Change(
+        key=stored.key,
+        body=None,
+        uid=stored.uid,
+        api_version=stored.api_version,
+        kind=stored.kind,
+        labels=stored.labels,
+        fields=stored.fields,
+        expect=stored.revision,
+    )
+
+
+_ZERO = {"integer": "0", "boolean": "false"}
+
+
+def selectable(version: Version, obj: Object) -> dict[str, str]:
+    """The values of the version's selectable fields, as field selectors compare them: text, Go's zero when absent."""
+    return {path: _selectable_text(obj, path, version) for path in version.selectable_fields}
+
+
+def _selectable_text(obj: Object, path: str, version: Version) -> str:
+    value: Any = obj
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+        if value is None:
+            return _ZERO.get(_schema_type(version, path), "")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else str(value) if isinstance(value, int) else ""
+
+
+def _schema_type(version: Version, path: str) -> str:
+    schema: Any = version.schema
+    for part in path.split("."):
+        schema = ((schema or {}).get("properties") or {}).get(part)
+    return (schema or {}).get("type", "")
+
+
+def prefix_of(api_version: str, kind: str) -> bytes:
+    """What stands before `body[1:]` in the answer to a GET."""
+    return b'{"kind":"%b","apiVersion":"%b",' % (kind.encode(), api_version.encode())
+
+
+def version_of(stored: Stored) -> str:
+    return split_api_version(stored.api_version)[1]

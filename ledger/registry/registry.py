@@ -1,0 +1,335 @@
+"""The generic store of any resource: create, update, patch, delete, deletecollection.
+
+Every write runs the same way: look at the state, decide (pure), let admission have its say, and commit event and change
+together. What the decision rested on travels to the commit as guards; when one of them no longer holds, the write is
+decided again on the newer state, or the client is told of the conflict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ledger.admission.api import Attributes
+from ledger.apimachinery.http import Request, User
+from ledger.apimachinery.managedfields import manager_name
+from ledger.apimachinery.resource import Key, Object
+from ledger.apimachinery.status import StatusError, already_exists, modified, not_found
+from ledger.log.api import Conflict
+from ledger.log.event import Change, Guard, event_of
+from ledger.projections.api import Stored, View
+from ledger.projections.state import splice_revision
+from ledger.projections.store import Store
+from ledger.registry import decide
+from ledger.registry.behaviour import Behaviour, Context
+from ledger.registry.body import change_of, decode, encode_body, key_of, removal_of
+from ledger.registry.options import DeleteOptions, WriteOptions
+from ledger.scheme.definition import ResourceDefinition, Version
+
+ATTEMPTS_MAX = 64  # of deciding again after a lost race; each loss means that another write got through
+GENERATE_ATTEMPTS_MAX = 8
+NOBODY = User("system:apiserver", groups=("system:masters",))
+
+
+@dataclass(slots=True)
+class Call:
+    """One request to a resource, its endpoint already looked up."""
+
+    request: Request
+    definition: ResourceDefinition
+    version: Version  # of the request
+    subresource: str
+    namespace: str
+    name: str
+
+    @property
+    def user(self) -> User:
+        return self.request.user or NOBODY
+
+    @property
+    def key(self) -> Key:
+        return key_of(self.definition, self.namespace, self.name)
+
+
+@dataclass(slots=True)
+class Written:
+    """What a write answers: the object as stored (its version is the storage version)."""
+
+    stored: Stored
+    created: bool = False
+    deleted: bool = False
+    whole: bool = True  # a delete answers with the object rather than with a Status
+    status: dict[str, Any] | None = None  # answer with this instead
+
+
+Transform = Callable[[Object | None, View], Object]  # current object in the request's version -> wanted object
+
+
+class Registry:
+    """Writes of all resources. `clock` gives microseconds since 1970, `new_suffix` what ends a generated name."""
+
+    def __init__(
+        self,
+        store: Store,
+        behaviour: Behaviour,
+        admission: Any,
+        clock: Callable[[], int],
+        new_uid: Callable[[], str],
+        new_suffix: Callable[[], str],
+    ) -> None:
+        self.store, self.behaviour, self.admission = store, behaviour, admission
+        self.clock, self.new_uid, self.new_suffix = clock, new_uid, new_suffix
+
+    # --- create ---------------------------------------------------------------------------------------------------
+    async def create(self, call: Call, obj: Object, options: WriteOptions) -> Written:
+        """Stores a new object, given decoded and defaulted in the request's version; generates its name if asked to."""
+        metadata = obj["metadata"]
+        decide.wipe_system_fields(metadata)
+        decide.check_namespace(call.definition, metadata, call.namespace)
+        if metadata.get("resourceVersion"):
+            raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
+        base = metadata.get("generateName", "") if not metadata.get("name") else ""
+        for attempt in range(GENERATE_ATTEMPTS_MAX):
+            if base:
+                metadata["name"] = decide.generated_name(base, self.new_suffix())
+            try:
+                return await self._create(replace(call, name=metadata.get("name", "")), _copied(obj), options)
+            except StatusError as error:
+                if not base or error.reason != "AlreadyExists" or attempt + 1 == GENERATE_ATTEMPTS_MAX:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _create(self, call: Call, obj: Object, options: WriteOptions, tracked: bool = False) -> Written:
+        definition, resource = call.definition, call.definition.group_resource
+        now = self.clock()
+        context = Context(call.user, now, call.request)
+        decide.fill_system_fields(definition, obj, now, self.new_uid())
+        if not tracked:
+            obj = self.behaviour.track(None, obj, call.version, self._manager(call, options), call.subresource, now)
+        obj = self.behaviour.to_storage(definition, call.version, obj)
+        attributes = self._attributes(call, "CREATE", obj, None, options)
+        for _ in range(ATTEMPTS_MAX):
+            attributes.guards.clear()
+            await self.admission.admit(attributes)
+            obj = attributes.object or obj
+            self.behaviour.before_create(definition, obj, context)
+            await self.admission.validate(attributes)
+            self._tell(call, attributes, context)
+            if options.dry_run:
+                with self.store.view() as view:
+                    if view.get(call.key) is not None:
+                        raise already_exists(resource, call.name)
+                return Written(_unsaved(definition, obj), created=True)
+            change = change_of(definition, obj, expect=0)
+            try:
+                revisions = await self._commit(call, 201, [change], attributes.guards)
+                return Written(_as_stored(change, revisions[0]), created=True)
+            except Conflict as lost:
+                if lost.key == change.key:
+                    raise already_exists(resource, call.name) from None
+        raise modified(resource, call.name)
+
+    # --- update and patch -----------------------------------------------------------------------------------------
+    async def update(
+        self, call: Call, transform: Transform, options: WriteOptions, *, create: bool = False, tracked: bool = False
+    ) -> Written:
+        """Replaces the object by what `transform` makes of it; both are in the request's version.
+
+        `create`: a missing object is created. `tracked`: managedFields are up to date already (apply). After a lost race
+        the wanted object is made again; one that names a resourceVersion is then refused as a conflict.
+        """
+        definition, resource = call.definition, call.definition.group_resource
+        for _ in range(ATTEMPTS_MAX):
+            now = self.clock()
+            context = Context(call.user, now, call.request)
+            with self.store.view() as view:
+                stored = view.get(call.key)
+                if stored is None and not create:
+                    raise not_found(resource, call.name)
+                old = decode(stored) if stored is not None else None
+                live = self.behaviour.from_storage(definition, call.version, old) if old is not None else None
+                wanted = transform(live, view)
+            if stored is None or old is None or live is None:
+                decide.wipe_system_fields(wanted["metadata"])
+                wanted["metadata"].pop("resourceVersion", None)
+                decide.check_namespace(definition, wanted["metadata"], call.namespace)
+                return await self._create(call, wanted, options, tracked)
+            try:
+                return await self._replace(call, stored, old, None if tracked else live, wanted, options, context)
+            except Conflict:
+                continue
+        raise modified(resource, call.name)
+
+    async def _replace(
+        self,
+        call: Call,
+        stored: Stored,
+        old: Object,
+        live: Object | None,  # None: do not track
+        wanted: Object,
+        options: WriteOptions,
+        context: Context,
+    ) -> Written:
+        definition = call.definition
+        metadata = wanted["metadata"]
+        decide.check_namespace(definition, metadata, call.namespace)
+        if metadata.get("uid") and metadata["uid"] != stored.uid and "uid" in old["metadata"]:
+            self._refuse_other_uid(call, metadata["uid"], stored.uid)
+        decide.check_revision(definition, call.name, metadata.pop("resourceVersion", ""), stored.revision)
+        if live is not None:
+            manager = self._manager(call, options)
+            wanted = self.behaviour.track(live, wanted, call.version, manager, call.subresource, context.now)
+        obj = self.behaviour.to_storage(definition, call.version, wanted)
+        attributes = self._attributes(call, "UPDATE", obj, old, options)
+        await self.admission.admit(attributes)
+        obj = attributes.object or obj
+        decide.carry_metadata(obj, old)
+        self.behaviour.before_update(definition, call.subresource, obj, old, context)
+        await self.admission.validate(attributes)
+        self._tell(call, attributes, context)
+        old["metadata"].pop("resourceVersion", None)
+        if decide.is_finished_deleting(definition, obj, old):
+            removal = replace(removal_of(stored), labels=obj["metadata"].get("labels") or {})
+            answer = stored._replace(body=splice_revision(encode_body(obj), stored.revision))
+            if not options.dry_run:
+                await self._commit(call, 200, [removal], attributes.guards)
+            return Written(answer, deleted=True)
+        if decide.same_but_for(obj, old):
+            return Written(stored)
+        change = change_of(definition, obj, expect=stored.revision)
+        if options.dry_run:
+            return Written(_as_stored(change, stored.revision))
+        revisions = await self._commit(call, 200, [change], attributes.guards)
+        return Written(_as_stored(change, revisions[0]))
+
+    def _refuse_other_uid(self, call: Call, given: str, actual: str) -> None:
+        """A PUT with another uid is a precondition that failed (storage.Preconditions.Check)."""
+        if call.request.method != "PUT":
+            return
+        group, resource = call.definition.group, call.definition.resource
+        text = f"Precondition failed: UID in precondition: {given}, UID in object meta: {actual}"
+        raise decide.conflict(decide.GroupResource(group, resource), call.name, text)
+
+    # --- delete ---------------------------------------------------------------------------------------------------
+    async def delete(self, call: Call, options: DeleteOptions) -> Written:
+        """Deletes, or marks as being deleted, one object."""
+        definition = call.definition
+        for _ in range(ATTEMPTS_MAX):
+            with self.store.view() as view:
+                stored = view.get(call.key)
+            if stored is None:
+                raise not_found(definition.group_resource, call.name)
+            changes, guards, written = await self._plan_delete(call, stored, options)
+            if options.dry_run or not changes:
+                return written
+            try:
+                after = await self._commit(call, 200, changes, guards)
+            except Conflict:
+                continue
+            revision = after[-1]
+            return replace(
+                written,
+                stored=written.stored._replace(revision=revision, body=_respliced(written.stored.body, revision)),
+            )
+        raise modified(definition.group_resource, call.name)
+
+    async def _plan_delete(
+        self, call: Call, stored: Stored, options: DeleteOptions
+    ) -> tuple[list[Change], list[Guard], Written]:
+        definition = call.definition
+        old = decode(stored)
+        decide.check_preconditions(stored.kind, definition.group, stored.key.name, old["metadata"], options)
+        attributes = Attributes(
+            "DELETE", definition, call.version, "", call.namespace, stored.key.name, None, old, call.user,
+            options.dry_run, options.as_object(), call.request,
+        )  # fmt: skip
+        await self.admission.admit(attributes)
+        await self.admission.validate(attributes)
+        self._tell(call, attributes, None)
+        grace = self.behaviour.grace_period(definition, old, options)
+        outcome = decide.decide_delete(definition, old, options, self.clock(), grace)
+        changes: list[Change] = []
+        answer = stored
+        if outcome.update is not None and not decide.same_but_for(outcome.update, old):
+            update = change_of(definition, outcome.update, expect=stored.revision)
+            changes.append(update)
+            answer = _as_stored(update, stored.revision)
+        if outcome.remove:
+            removal = removal_of(stored)
+            changes.append(replace(removal, expect=None) if changes else removal)
+        return changes, attributes.guards, Written(answer, deleted=outcome.remove, whole=outcome.answer_object)
+
+    async def delete_collection(self, call: Call, chosen: list[Stored], options: DeleteOptions) -> list[Stored]:
+        """Deletes these objects in one commit; the answer is each as it was before (as kube-apiserver answers)."""
+        for _ in range(ATTEMPTS_MAX):
+            changes: list[Change] = []
+            guards: list[Guard] = []
+            with self.store.view() as view:
+                current = [one for one in (view.get(stored.key) for stored in chosen) if one is not None]
+            for stored in current:
+                planned, more, _written = await self._plan_delete(
+                    replace(call, namespace=stored.key.namespace, name=stored.key.name), stored, options
+                )
+                changes += planned
+                guards += more
+            if options.dry_run or not changes:
+                return chosen
+            try:
+                await self._commit(call, 200, changes, guards)
+            except Conflict:
+                continue
+            return chosen
+        raise modified(call.definition.group_resource, call.name)
+
+    # --- the one commit -------------------------------------------------------------------------------------------
+    async def _commit(self, call: Call, code: int, changes: list[Change], guards: list[Guard]) -> tuple[int, ...]:
+        """Appends the request's event with its changes; returns their revisions."""
+        first = changes[0]
+        request = call.request
+        request.object_ref = (first.key.namespace, first.key.name if call.name else "", first.uid)
+        commit = await self.store.append(event_of(request, code, self.clock()), changes, guards)
+        request.recorded = True
+        return commit.revisions
+
+    def _attributes(
+        self, call: Call, operation: str, obj: Object, old: Object | None, options: WriteOptions
+    ) -> Attributes:
+        kind = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions"}[operation]
+        return Attributes(
+            operation, call.definition, call.version, call.subresource, call.namespace, call.name, obj, old, call.user,
+            options.dry_run, options.as_object(kind), call.request,
+        )  # fmt: skip
+
+    def _manager(self, call: Call, options: WriteOptions) -> str:
+        return manager_name(options.field_manager, call.request.headers.get("user-agent"))
+
+    def _tell(self, call: Call, attributes: Attributes, context: Context | None) -> None:
+        """Passes on what admission and validation wanted the client and the audit log to know."""
+        warnings = [*attributes.warnings, *(context.warnings if context is not None else ())]
+        call.request.warnings += [one for one in dict.fromkeys(warnings) if one not in call.request.warnings]
+        call.request.annotations.update(attributes.annotations)
+
+
+def _copied(obj: Object) -> Object:
+    """Copy as deep as a failed attempt may have written."""
+    return {**obj, "metadata": dict(obj["metadata"])}
+
+
+def _as_stored(change: Change, revision: int) -> Stored:
+    assert change.body is not None or revision
+    body = splice_revision(change.body, revision) if change.body is not None else b""
+    return Stored(change.key, revision, change.uid, change.api_version, change.kind, change.labels, change.fields, body)
+
+
+def _respliced(body: bytes, revision: int) -> bytes:
+    """The body with another resourceVersion in place of its own."""
+    start = body.index(b'"resourceVersion":"') + 19
+    return body[:start] + b"%d" % revision + body[body.index(b'"', start) :]
+
+
+def _unsaved(definition: ResourceDefinition, obj: Object) -> Stored:
+    """The answer to a dry-run create: it has no resourceVersion."""
+    change = change_of(definition, obj, None)
+    assert change.body is not None
+    return Stored(change.key, 0, change.uid, change.api_version, change.kind, change.labels, change.fields, change.body)

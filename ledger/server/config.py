@@ -1,0 +1,37 @@
+"""What a server is told, by flags or by a test."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ledger.scheme.runtime_config import RuntimeConfig
+
+
+@dataclass(slots=True)
+class Config:
+    """The flags of `ledger serve`, parsed; names and defaults are kube-apiserver's where it has one."""
+
+    data_dir: Path
+    bind_address: str = "127.0.0.1"
+    secure_port: int = 6443  # 0: any free one
+    tls_cert_file: Path | None = None
+    tls_private_key_file: Path | None = None
+    client_ca_file: Path | None = None
+    token_auth_file: Path | None = None
+    authorization_mode: str = "RBAC"  # or AlwaysAllow
+    anonymous_auth: bool = True
+    runtime_config: RuntimeConfig = field(default_factory=RuntimeConfig)
+    service_cluster_ip_range: str = "10.0.0.0/24"
+    service_node_port_range: tuple[int, int] = (30000, 32767)  # both included
+    max_requests_inflight: int = 400
+    max_mutating_requests_inflight: int = 200
+    request_timeout_s: float = 60.0
+    cors_allowed_origins: tuple[re.Pattern[str], ...] = ()
+    disable_admission_plugins: tuple[str, ...] = ()
+    controllers: tuple[str, ...] = ("*",)  # names, "*", "none", or "-name"
+    durability: str = "strict"  # or relaxed: a power cut may lose the last moments (not for data you want back)
+    kubeconfig: Path | None = None
+    read_only: bool = False
+    shutdown_grace_s: float = 10.0
