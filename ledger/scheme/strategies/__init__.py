@@ -1,0 +1,30 @@
+"""What the registry strategies of kube-apiserver know of built-in kinds: defaults, preparation, validation, warnings.
+
+Data first (ledger/scheme/data/{traits,defaults,disabled_fields}.json), named functions where a rule has a condition.
+Nothing here waits or reads a clock; time and user arrive in a `Context`. docs/adr/0010 says why.
+"""
+
+from ledger.scheme.strategies.context import Context
+from ledger.scheme.strategies.defaults import default, default_kind
+from ledger.scheme.strategies.prepare import (
+    canonicalize,
+    generation_changed,
+    prepare_for_create,
+    prepare_for_status_update,
+    prepare_for_update,
+    reset_fields,
+    reset_fields_filter,
+)
+
+__all__ = [
+    "Context",
+    "canonicalize",
+    "default",
+    "default_kind",
+    "generation_changed",
+    "prepare_for_create",
+    "prepare_for_status_update",
+    "prepare_for_update",
+    "reset_fields",
+    "reset_fields_filter",
+]
