@@ -1,0 +1,100 @@
+"""Joins the authenticators: client certificate, then bearer token, then nobody in particular.
+
+    credentials                    outcome
+    none                           system:anonymous, when allowed
+    a good certificate             its user, whatever token comes with it
+    a good token                   its user
+    a bad token or certificate     401, never anonymous: a typo must not look like a missing permission
+    Basic, an empty bearer, ...    as none: not ours to judge
+
+Follows pkg/kubeapiserver/authenticator/config.go in k8s.io/kubernetes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ledger.apimachinery.http import Request, User
+from ledger.auth.api import (
+    ANONYMOUS,
+    AUTHENTICATED,
+    UNAUTHENTICATED,
+    Authenticate,
+    Authenticated,
+    AuthenticateToken,
+    Unauthenticated,
+)
+from ledger.auth.x509 import authenticate_certificate
+
+_NOBODY = Authenticated(User(ANONYMOUS, groups=(UNAUTHENTICATED,)))
+_SPACE_WARNING = "the provided Authorization header contains extra space before the bearer token, and is ignored"
+
+
+def request_authenticator(
+    tokens: Sequence[AuthenticateToken], *, audiences: tuple[str, ...] = (), anonymous: bool = True
+) -> Authenticate:
+    """What the Authentication filter asks; `audiences` are the server's own."""
+    authenticate_token = token_authenticator(tokens)
+
+    def authenticate(request: Request) -> Authenticated | None:
+        refusals: list[str] = []
+        try:
+            found = authenticate_certificate(request)
+            if found is not None:
+                return _in_everybody(found)
+        except Unauthenticated as refusal:
+            refusals.append(str(refusal))
+        token = _bearer(request)
+        if token:
+            try:
+                return authenticate_token(token, audiences)
+            except Unauthenticated as refusal:
+                refusals.append(str(refusal))
+        if refusals:
+            raise Unauthenticated(joined(refusals))
+        return _NOBODY if anonymous else None
+
+    return authenticate
+
+
+def token_authenticator(tokens: Sequence[AuthenticateToken]) -> AuthenticateToken:
+    """The first authenticator that knows a token decides. Never None: raises Unauthenticated when nobody knows it."""
+
+    def authenticate(token: str, audiences: tuple[str, ...]) -> Authenticated:
+        refusals: list[str] = []
+        for one in tokens:
+            try:
+                found = one(token, audiences)
+            except Unauthenticated as refusal:
+                refusals.append(str(refusal))
+                continue
+            if found is not None:
+                return _in_everybody(found)
+        raise Unauthenticated(joined(refusals) if refusals else "invalid bearer token")
+
+    return authenticate
+
+
+def joined(texts: Sequence[str]) -> str:
+    """Several errors as Go's aggregate prints them: one as it is, more as "[a, b]", doubles once."""
+    distinct = list(dict.fromkeys(texts))
+    return distinct[0] if len(distinct) == 1 else f"[{', '.join(distinct)}]"
+
+
+def _bearer(request: Request) -> str:
+    """The token of the Authorization header; "" when there is none, or another scheme's."""
+    scheme, *rest = request.headers.get("authorization").strip().split(" ", 2)
+    if not rest or scheme.lower() != "bearer":
+        return ""
+    if not rest[0] and len(rest) > 1:
+        request.warnings.append(_SPACE_WARNING)
+    return rest[0]
+
+
+def _in_everybody(found: Authenticated) -> Authenticated:
+    """Whoever has credentials is in system:authenticated."""
+    user = found.user
+    if user.name == ANONYMOUS or AUTHENTICATED in user.groups or UNAUTHENTICATED in user.groups:
+        return found
+    return replace(found, user=replace(user, groups=(*user.groups, AUTHENTICATED)))
