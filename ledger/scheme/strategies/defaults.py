@@ -1,8 +1,8 @@
 """Defaulting: what a client leaves out and every reader finds (SetDefaults_* in k8s.io/kubernetes/pkg/apis).
 
 ledger/scheme/data/defaults.json names a type for each kind, and for each type, in the order they are applied:
-`make` (values that must exist), `call` (functions), `set` (path -> value where missing; a path ending in "?" also where it
-is zero), `when` (the same under a condition), `then` (functions again), `in` (path -> type of what is found there).
+`make` (values that must exist), `call` (functions), `set` (path -> value where missing; a path ending in "?" also where
+it is zero), `when` (the same under a condition), `then` (functions again), `in` (path -> type of what is found there).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a client may not set: preparing objects before admission and validation (PrepareForCreate, PrepareForUpdate).
 
 Most of it is data in traits.json: status is dropped on create and comes from the old object on update (the other way
-round through /status), generation counts changes of the listed paths. What is left is the functions that traits.json names.
+round through /status), generation counts changes of the listed paths. The rest is functions that traits.json names.
 """
 
 from __future__ import annotations
@@ -94,25 +94,10 @@ def generation_changed(definition: ResourceDefinition, obj: Object, old: Object)
 
 
 def canonicalize(definition: ResourceDefinition, obj: Object, context: Context) -> None:
-    """After validation: the kind's Canonicalize, then what readers of the store see: defaults again, no empty lists."""
+    """After validation: the kind's Canonicalize, then the defaults that readers of the store apply again."""
     for name in definition.traits.more.get("canonicalize", ()):
         CANONICAL[name](obj)
     default(definition, definition.storage_version, obj, context.now)
-    if not definition.traits.more.get("stored_as_json"):
-        _empty_lists_to_null(obj)
-
-
-_OPAQUE = frozenset({"fieldsV1", "parameters", "data"})  # may hold anything, kept as it came
-
-
-def _empty_lists_to_null(value: Any) -> None:
-    """kube-apiserver stores built-ins as protobuf, which cannot tell an empty list from none: clients see null."""
-    for key, child in value.items() if isinstance(value, dict) else enumerate(value):
-        if isinstance(child, (dict, list)) and key not in _OPAQUE:
-            if child == []:
-                value[key] = None
-            else:
-                _empty_lists_to_null(child)
 
 
 def reset_fields(definition: ResourceDefinition, subresource: str = "") -> list[str]:
