@@ -1,0 +1,6 @@
+"""A real cluster's audit log becomes a ledger: read twice (an index first, then the bodies), ordered by revision.
+
+    lines -> record -> rules (what did this request do?) -> plan (at which revision?) -> conclude (what did it leave?)
+
+`ledger.replay.importer.run.import_log` joins them; docs/adr/0009 says why it is cut so.
+"""

@@ -1,0 +1,354 @@
+"""What a step left behind: the object after it, from the record and the state before.
+
+One function for each Effect. They are pure: (step, its revisions, the record's facts, the state) -> changes. What the
+record does not hold is concluded as kube-apiserver would have done it, and marked "inferred"; what cannot be concluded
+is marked "unknown", and keeps what was known before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+from ledger.apimachinery.resource import Key, Object
+from ledger.apimachinery.selectors import LabelSelector, parse_field_selector, parse_label_selector
+from ledger.apimachinery.times import rfc3339
+from ledger.log.event import Change
+from ledger.replay.importer.patched import Patched, after_patch
+from ledger.replay.importer.record import Facts, query_of
+from ledger.replay.importer.rules import Effect, Step, item_key, lives_on
+from ledger.replay.importer.stored import Known, SelectableFields, State, change_of, core_event, removal_of
+from ledger.scheme.scheme import Scheme
+
+INFERRED, UNKNOWN = "inferred", "unknown"
+TOPOLOGY_LABELS = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")  # what PodTopologyLabels copies
+
+
+class Context(NamedTuple):
+    """What concluding needs beside the record."""
+
+    state: State
+    fields: SelectableFields
+    scheme: Scheme
+    base: dict[tuple[Key, int], Object]  # objects of the snapshot by key and revision: they win over what is concluded
+
+    def put(self, key: Key, obj: Object, revision: int, confidence: str = "", note: str = "") -> Change:
+        shown = self.base.get((key, revision))
+        if shown is not None:
+            obj, confidence, note = shown, "" if confidence == UNKNOWN else confidence, note
+        return change_of(
+            key, obj, revision, self.fields, like=self.state.get(key), confidence=confidence, note=note
+        )
+
+    def gone(self, key: Key, revision: int, note: str = "", confidence: str = INFERRED) -> Change:
+        known = self.state.get(key)
+        return removal_of(key, revision, known, confidence=confidence if note else "", note=note)
+
+
+Conclusion = Callable[[Step, tuple[int, ...], Facts, Context], list[Change]]
+
+
+def conclude(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context) -> list[Change]:
+    """The changes of a step at these revisions; fewer than `revisions` where there was nothing to change."""
+    return CONCLUSIONS[step.effect](step, revisions, facts, context)
+
+
+def state(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context) -> list[Change]:
+    assert facts.answer is not None
+    key = written_key(step.key, facts.answer)
+    answer = core_event(facts.answer) if key.resource == "events" else facts.answer
+    if revisions[0] != facts.revision:
+        return [context.put(key, answer, revisions[0], INFERRED, "another object has the revision it was answered with")]
+    return [context.put(key, answer, revisions[0])]
+
+
+def written_key(key: Key, obj: Object) -> Key:
+    """The key under the name that the object itself tells (generateName)."""
+    name = (obj.get("metadata") or {}).get("name")
+    return key._replace(name=name) if name and name != key.name else key
+
+
+def metadata_only(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context) -> list[Change]:
+    known = context.state.get(step.key)
+    obj = known.decoded() if known else {}
+    obj["metadata"] = facts.meta
+    confidence, note = (INFERRED, "answered with metadata only; spec and status as before")
+    if known is None or known.unsure:
+        confidence, note = UNKNOWN, "answered with metadata only; spec and status are not in the log"
+    return [context.put(step.key, obj, revisions[0], confidence, note)]
+
+
+def scale(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context) -> list[Change]:
+    known = context.state.get(step.key)
+    if known is None:
+        return [context.put(step.key, _stub(step, facts), revisions[0], UNKNOWN, "scaled; the object is not in the log")]
+    obj = known.decoded()
+    spec = obj.setdefault("spec", {})
+    wanted = ((facts.answer or {}).get("spec") or {}).get("replicas", 0)  # Go leaves a 0 out
+    if spec.get("replicas") != wanted:
+        spec["replicas"] = wanted
+        _next_generation(obj["metadata"])
+    confidence = UNKNOWN if known.unsure else INFERRED
+    return [context.put(step.key, obj, revisions[0], confidence, "answered with a Scale: generation concluded")]
+
+
+def _next_generation(meta: Object) -> None:
+    if meta.get("generation"):
+        meta["generation"] += 1
+
+
+def deleted(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context) -> list[Change]:
+    """Where the deletion wrote deletionTimestamp first, the answer shows the object as that left it."""
+    told = "" if revisions[-1] == facts.revision else "the revision is placed by time"
+    changes = []
+    if len(revisions) == 2 and facts.answer is not None and step.key in context.state:
+        note = "the first half of a deletion; its revision is placed before the second"
+        changes.append(context.put(step.key, facts.answer, revisions[0], INFERRED, note))
+    return [*changes, context.gone(step.key, revisions[-1], told)]
+
+
+def vanished(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context) -> list[Change]:
+    if step.key not in context.state:
+        return []
+    what = "its last finalizer was removed" if step.floor else "deleted"
+    return [context.gone(step.key, revisions[0], f"{what}; the revision is placed by time")]
+
+
+def collection(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context) -> list[Change]:
+    """The answer shows each object as it was before: what has to wait for somebody becomes terminating."""
+    assert facts.answer is not None
+    items = {item_key(step.key, item): item for item in facts.answer["items"]}
+    targets = [key for key in items if key in context.state]
+    return _delete_all(targets, revisions, facts, context, "deleted with its collection; the revision is placed by time")
+
+
+def selected(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context) -> list[Change]:
+    """Only the request is known: its selectors decide, on the state as it is known."""
+    query = query_of(facts.uri)
+    labels = parse_label_selector(query.get("labelSelector", [""])[0])
+    fields = parse_field_selector(query.get("fieldSelector", [""])[0])
+    targets, doubtful = [], False
+    for key, known in context.state.items():
+        if key[:2] != step.key[:2] or (step.key.namespace and key.namespace != step.key.namespace):
+            continue
+        if known.unsure and not labels.empty:
+            doubtful = True
+            continue
+        if _selects(labels, known) and fields.matches({"metadata.name": key.name, "metadata.namespace": key.namespace}):
+            targets.append(key)
+    note = "matched the selector of a deletecollection whose answer is not in the log; placed by time"
+    if doubtful:
+        note += "; of some objects the labels are not known"
+    return _delete_all(targets, revisions, facts, context, note)
+
+
+def _selects(labels: LabelSelector, known: Known) -> bool:
+    return labels.matches((known.decoded().get("metadata") or {}).get("labels") or {})
+
+
+def _delete_all(
+    targets: list[Key], revisions: tuple[int, ...], facts: Facts, context: Context, note: str
+) -> list[Change]:
+    changes = []
+    for index, key in enumerate(targets):
+        revision = revisions[index] if index < len(revisions) else 0  # 0: the caller finds one
+        changes.append(_delete_one(key, revision, facts, context, note))
+    return changes
+
+
+def _delete_one(key: Key, revision: int, facts: Facts, context: Context, note: str) -> Change:
+    obj = terminating(key, context.state[key].decoded(), facts)
+    if lives_on(key, obj):
+        return context.put(key, obj, revision, INFERRED, f"terminating: {note}")
+    return context.gone(key, revision, note)
+
+
+def terminating(key: Key, obj: Object, facts: Facts) -> Object:
+    """The object as a delete leaves it that cannot take it away at once (rest.BeforeDelete in k8s.io/apiserver)."""
+    meta = obj["metadata"]
+    if "deletionTimestamp" in meta:
+        return obj
+    options = _delete_options(facts)
+    grace = _grace_seconds(obj, options.get("gracePeriodSeconds")) if key[:2] == ("", "pods") else 0
+    meta["deletionTimestamp"] = rfc3339(facts.answered + grace * 1_000_000)
+    meta["deletionGracePeriodSeconds"] = grace
+    _next_generation(meta)
+    finalizer = _POLICY_FINALIZERS.get(options.get("propagationPolicy") or "")
+    if finalizer and finalizer not in (meta.get("finalizers") or ()):
+        meta["finalizers"] = [*(meta.get("finalizers") or ()), finalizer]
+    return obj
+
+
+_POLICY_FINALIZERS = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}
+
+
+def _delete_options(facts: Facts) -> Object:
+    options: Object = dict(facts.request) if isinstance(facts.request, dict) else {}
+    query = query_of(facts.uri)
+    if "gracePeriodSeconds" in query and query["gracePeriodSeconds"][0].isdigit():
+        options["gracePeriodSeconds"] = int(query["gracePeriodSeconds"][0])
+    if "propagationPolicy" in query:
+        options["propagationPolicy"] = query["propagationPolicy"][0]
+    return options
+
+
+def _grace_seconds(pod: Object, asked: Any) -> int:
+    """CheckGracefulDelete of the pod strategy."""
+    spec = pod.get("spec") or {}
+    period = asked if isinstance(asked, int) else spec.get("terminationGracePeriodSeconds") or 0
+    if not spec.get("nodeName") or (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded"):
+        return 0
+    return 1 if period < 0 else int(period)
+
+
+def asked_to_go(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context) -> list[Change]:
+    known = context.state.get(step.key)
+    if known is None:
+        return []
+    return [_delete_one(step.key, revisions[0], facts, context, "deleted, answer not in the log; placed by time")]
+
+
+def bound(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context) -> list[Change]:
+    """What the binding subresource writes into the pod, and the labels that admission copies from the node."""
+    known = context.state.get(step.key)
+    request = facts.request if isinstance(facts.request, dict) else {}
+    node = (request.get("target") or {}).get("name") or ""
+    if known is None or not node:
+        obj = known.decoded() if known else _stub(step, facts)
+        return [context.put(step.key, obj, revisions[0], UNKNOWN, "bound to a node that the log does not name")]
+    pod = known.decoded()
+    pod.setdefault("spec", {})["nodeName"] = node
+    binding_meta = request.get("metadata") or {}
+    _merge(pod["metadata"], "annotations", binding_meta.get("annotations") or {})
+    _merge(pod["metadata"], "labels", {**(binding_meta.get("labels") or {}), **_topology(node, context.state)})
+    status = pod.setdefault("status", {})
+    status.pop("nominatedNodeName", None)
+    _set_condition(status, {"type": "PodScheduled", "status": "True", "lastProbeTime": None}, facts.answered)
+    note = "bound: node name, condition and topology labels concluded"
+    return [context.put(step.key, pod, revisions[0], UNKNOWN if known.unsure else INFERRED, note)]
+
+
+def _merge(meta: Object, name: str, values: dict[str, str]) -> None:
+    if values:
+        meta[name] = {**(meta.get(name) or {}), **values}
+
+
+def _topology(node: str, state: State) -> dict[str, str]:
+    known = state.get(Key("", "nodes", "", node))
+    labels = (known.decoded()["metadata"].get("labels") or {}) if known else {}
+    return {name: labels[name] for name in TOPOLOGY_LABELS if name in labels}
+
+
+def _set_condition(status: Object, condition: Object, moment: int) -> None:
+    """UpdatePodCondition: the time of the transition stays where the status stays."""
+    conditions = status.setdefault("conditions", [])
+    condition["lastTransitionTime"] = rfc3339(moment)
+    for index, existing in enumerate(conditions):
+        if existing.get("type") == condition["type"]:
+            if existing.get("status") == condition["status"]:
+                condition["lastTransitionTime"] = existing.get("lastTransitionTime")
+            conditions[index] = condition
+            return
+    conditions.append(condition)
+
+
+def evicted(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context) -> list[Change]:
+    """Two writes without a record: the DisruptionTarget condition, then the deletion."""
+    known = context.state.get(step.key)
+    if known is None:
+        return []
+    pod = known.decoded()
+    condition = {"type": "DisruptionTarget", "status": "True", "lastProbeTime": None, "reason": "EvictionByEvictionAPI"}
+    condition["message"] = "Eviction API: evicting"
+    _set_condition(pod.setdefault("status", {}), condition, facts.answered)
+    marked = context.put(step.key, deepcopy(pod), revisions[0], INFERRED, "evicted: condition concluded")
+    if len(revisions) < 2:
+        return [marked]
+    request = facts.request if isinstance(facts.request, dict) else {}
+    options = request.get("deleteOptions") or {}
+    pod = terminating(step.key, pod, facts._replace(request=options))
+    if lives_on(step.key, pod):
+        return [marked, context.put(step.key, pod, revisions[1], INFERRED, "evicted: deletionTimestamp concluded")]
+    return [marked, context.gone(step.key, revisions[1], "evicted; the revision is placed by time")]
+
+
+def requested(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context) -> list[Change]:
+    """Level Request: the request, applied to what was there."""
+    known = context.state.get(step.key)
+    request = facts.request
+    if facts.verb == "create" and isinstance(request, dict):
+        obj = {**request, "metadata": {**_stub(step, facts)["metadata"], **(request.get("metadata") or {})}}
+        return [context.put(step.key, obj, revisions[0], INFERRED, "the answer is not in the log: as requested")]
+    if known is None:
+        obj = request if isinstance(request, dict) and facts.verb == "update" else _stub(step, facts)
+        return [context.put(step.key, obj, revisions[0], UNKNOWN, "changed by a request, from a state not in the log")]
+    before = known.decoded()
+    if facts.verb == "update" and isinstance(request, dict):
+        outcome = Patched(_replaced(before, request, facts.subresource), "")
+    else:
+        outcome = after_patch(before, facts, known.api_version, known.kind, context.scheme)
+    if outcome.obj is None:
+        return [context.put(step.key, before, revisions[0], UNKNOWN, outcome.doubt)]
+    note = "the answer is not in the log: the request applied to the state before"
+    if outcome.doubt:
+        note += f"; {outcome.doubt}"
+    return [context.put(step.key, outcome.obj, revisions[0], UNKNOWN if known.unsure else INFERRED, note)]
+
+
+# What the server keeps in metadata whatever an update says.
+_SERVER_METADATA = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
+
+
+def _replaced(before: Object, request: Object, subresource: str) -> Object:
+    """An update's object with what belongs to the other side: status through /status, the rest not."""
+    if subresource == "status":
+        return {**before, "status": request.get("status", {})}
+    after = {**request, "metadata": dict(request.get("metadata") or {})}
+    for name in _SERVER_METADATA:
+        if name in before["metadata"]:
+            after["metadata"][name] = before["metadata"][name]
+    if "status" in before:
+        after["status"] = before["status"]
+    if "spec" in before and before["spec"] != after.get("spec"):
+        _next_generation(after["metadata"])
+    return after
+
+
+def unseen(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context) -> list[Change]:
+    """Level Metadata or a truncated event: a write took place, with a content that is nowhere."""
+    known = context.state.get(step.key)
+    if known is None:
+        if facts.verb not in ("create", "update", "patch"):
+            return []
+        return [context.put(step.key, _stub(step, facts), revisions[0], UNKNOWN, "its content is not in the log")]
+    note = "its content after this write is not in the log; shown as it was before"
+    return [context.put(step.key, known.decoded(), revisions[0], UNKNOWN, note)]
+
+
+def _stub(step: Step, facts: Facts) -> Object:
+    """All that is known of an object whose content was never logged: it exists."""
+    meta: Object = {"name": step.key.name}
+    if step.key.namespace:
+        meta["namespace"] = step.key.namespace
+    if facts.uid:
+        meta["uid"] = facts.uid
+    if facts.verb == "create":
+        meta["creationTimestamp"] = rfc3339(facts.answered)
+    return {"metadata": meta}
+
+
+CONCLUSIONS: dict[Effect, Conclusion] = {
+    Effect.STATE: state,
+    Effect.METADATA: metadata_only,
+    Effect.SCALE: scale,
+    Effect.DELETED: deleted,
+    Effect.VANISHED: vanished,
+    Effect.COLLECTION: collection,
+    Effect.SELECTED: selected,
+    Effect.ASKED_TO_GO: asked_to_go,
+    Effect.BOUND: bound,
+    Effect.EVICTED: evicted,
+    Effect.REQUESTED: requested,
+    Effect.UNSEEN: unseen,
+}

@@ -1,0 +1,206 @@
+"""One audit record as the parts that the rules look at, and as the Event that the log keeps."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+
+from ledger.apimachinery.http import User
+from ledger.apimachinery.resource import Key, Object
+from ledger.apimachinery.times import parse_rfc3339
+from ledger.log.event import Event
+from ledger.replay.importer.lines import RawRecord
+
+# Resources that several groups serve from one storage (k8s.io/kubernetes: cohabiting resources).
+STORED_AS: dict[tuple[str, str], tuple[str, str]] = {
+    ("events.k8s.io", "events"): ("", "events"),
+    ("extensions", "daemonsets"): ("apps", "daemonsets"),
+    ("extensions", "deployments"): ("apps", "deployments"),
+    ("extensions", "replicasets"): ("apps", "replicasets"),
+    ("extensions", "ingresses"): ("networking.k8s.io", "ingresses"),
+    ("extensions", "networkpolicies"): ("networking.k8s.io", "networkpolicies"),
+}
+
+WRITE_VERBS = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+
+_KNOWN_MEMBERS = frozenset(
+    "kind apiVersion level auditID stage requestURI verb user impersonatedUser sourceIPs userAgent objectRef "
+    "responseStatus requestObject responseObject requestReceivedTimestamp stageTimestamp annotations".split()
+)
+_KNOWN_STATUS = frozenset({"metadata", "code", "reason", "message"})
+
+
+class Unusable(ValueError):
+    """A record whose parts are not of the shape that audit.k8s.io/v1 gives them."""
+
+
+class Facts(NamedTuple):
+    """What the rules ask of a record."""
+
+    verb: str
+    subresource: str
+    key: Key
+    code: int
+    uri: str
+    uid: str  # objectRef's
+    held: int  # the object's revision before this write, where the request names it; 0: it does not
+    request: Any  # requestObject: an object, a JSON patch (list), or None
+    answer: Object | None  # responseObject, where it is an object
+    received: int
+    answered: int
+
+    @property
+    def meta(self) -> Object:
+        """metadata of the answer, empty where there is none."""
+        return (self.answer or {}).get("metadata") or {}
+
+    @property
+    def revision(self) -> int:
+        return revision_of(self.meta)
+
+    @property
+    def kind(self) -> str:
+        return (self.answer or {}).get("kind") or ""
+
+
+def facts_of(record: RawRecord) -> Facts:
+    """Raises Unusable."""
+    reference = _part(record, "objectRef")
+    answer = record.get("responseObject")
+    if answer is not None and not (isinstance(answer, dict) and isinstance(answer.get("metadata", {}), dict | None)):
+        raise Unusable("responseObject is not an object")
+    group, resource = reference.get("apiGroup", ""), reference.get("resource", "")
+    return Facts(
+        verb=record["verb"],
+        subresource=reference.get("subresource", ""),
+        key=_key(group, resource, reference, answer or {}),
+        code=_part(record, "responseStatus").get("code") or 0,
+        uri=record["requestURI"],
+        uid=reference.get("uid", ""),
+        held=_held(reference, record.get("requestObject")),
+        request=record.get("requestObject"),
+        answer=answer,
+        received=micros(record["requestReceivedTimestamp"]),
+        answered=micros(record["stageTimestamp"]),
+    )
+
+
+def _key(group: str, resource: str, reference: Object, answer: Object) -> Key:
+    group, resource = STORED_AS.get((group, resource), (group, resource))
+    name, namespace = reference.get("name", ""), reference.get("namespace", "")
+    if not name and not answer.get("items"):
+        name = (answer.get("metadata") or {}).get("name") or ""  # generateName: only the answer tells it
+    if (group, resource) == ("", "namespaces"):
+        namespace = ""  # a namespace's objectRef names itself in both places
+    if not all(isinstance(part, str) for part in (group, resource, name, namespace)):
+        raise Unusable("objectRef has members that are not strings")
+    return Key(group, resource, namespace, name)
+
+
+def _held(reference: Object, request: Any) -> int:
+    preconditions = request.get("preconditions") if isinstance(request, dict) else None
+    named = reference.get("resourceVersion") or (
+        preconditions.get("resourceVersion") if isinstance(preconditions, dict) else ""
+    )
+    return _number(named)
+
+
+def revision_of(meta: Object) -> int:
+    """metadata.resourceVersion as a number; 0 where there is none."""
+    return _number(meta.get("resourceVersion"))
+
+
+def _number(text: Any) -> int:
+    return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() else 0
+
+
+def _part(record: RawRecord, name: str) -> Object:
+    part = record.get(name) or {}
+    if not isinstance(part, dict):
+        raise Unusable(f"{name} is not an object")
+    return part
+
+
+def micros(text: str) -> int:
+    """Microseconds since 1970. Raises Unusable."""
+    try:
+        # The usual form, second by second the same: "2026-11-22T21:16:07.031521Z".
+        if len(text) == 27 and text[19] == "." and text[26] == "Z":
+            return _second(text[:19]) + int(text[20:26])
+        return parse_rfc3339(text)
+    except ValueError as error:
+        raise Unusable(f"{text!r} is not a time") from error
+
+
+@lru_cache(maxsize=4096)
+def _second(text: str) -> int:
+    return parse_rfc3339(text + "Z")
+
+
+def query_of(uri: str) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(uri).query, keep_blank_values=True)
+
+
+def event_of(record: RawRecord, facts: Facts) -> Event:
+    """The log's Event of a record; `response_body` holds the answer, and is dropped where a change holds it too."""
+    reference = _part(record, "objectRef")
+    status = _part(record, "responseStatus")
+    request, answer = facts.request, facts.answer
+    impersonated = record.get("impersonatedUser")
+    return Event(
+        audit_id=record["auditID"],
+        received=facts.received,
+        answered=facts.answered,
+        verb=facts.verb,
+        uri=facts.uri,
+        user=_user(record.get("user") or {}),
+        code=facts.code,
+        impersonated=_user(impersonated) if isinstance(impersonated, dict) else None,
+        source_ips=tuple(record.get("sourceIPs") or ()),
+        user_agent=record.get("userAgent") or "",
+        api_group=reference.get("apiGroup", ""),
+        api_version=reference.get("apiVersion", ""),
+        resource=reference.get("resource", ""),
+        subresource=facts.subresource,
+        namespace=reference.get("namespace", ""),
+        name=reference.get("name", ""),
+        uid=facts.uid,
+        reason=status.get("reason") or "",
+        message=status.get("message") or "",
+        stage=record["stage"],
+        level=record.get("level") or "",
+        content_type="application/json" if request is not None else "",
+        request_body=orjson.dumps(request) if request is not None else b"",
+        response_body=orjson.dumps(answer) if answer is not None else b"",
+        annotations=record.get("annotations") or {},
+        rest=_rest(record, reference, status),
+    )
+
+
+def _user(raw: Object) -> User:
+    groups, extra = raw.get("groups") or (), raw.get("extra")
+    if extra:
+        fixed = tuple((name, tuple(values)) for name, values in extra.items())
+    else:
+        fixed = ()
+    return _shared_user(raw.get("username") or "", raw.get("uid") or "", tuple(groups), fixed)
+
+
+@lru_cache(maxsize=4096)
+def _shared_user(
+    name: str, uid: str, groups: tuple[str, ...], extra: tuple[tuple[str, tuple[str, ...]], ...]
+) -> User:
+    return User(name, uid, groups, dict(extra))
+
+
+def _rest(record: RawRecord, reference: Object, status: Object) -> bytes:
+    """What the Event's own fields cannot hold, so that an export gives an equivalent record back."""
+    rest = {name: record[name] for name in record.keys() - _KNOWN_MEMBERS}
+    if "resourceVersion" in reference:
+        rest["objectRef"] = {"resourceVersion": reference["resourceVersion"]}
+    if beyond := status.keys() - _KNOWN_STATUS:
+        rest["responseStatus"] = {name: status[name] for name in sorted(beyond)}
+    return orjson.dumps(rest, option=orjson.OPT_SORT_KEYS) if rest else b""

@@ -1,0 +1,276 @@
+"""The import: an audit log (and a snapshot) in, the log's entries by revision out.
+
+The files are read twice. The first reading keeps a small Step of each write; `plan` finds every change's revision from
+them. The second reading brings the records into that order and concludes what each left behind. In between, memory
+holds the steps and the state, never the bodies of the log.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from ledger.apimachinery.http import User
+from ledger.apimachinery.resource import Key, Object
+from ledger.log.api import Entry
+from ledger.log.event import Change, Event
+from ledger.registry.body import selectable
+from ledger.replay.importer.base import Base
+from ledger.replay.importer.conclude import INFERRED, Context, conclude, terminating
+from ledger.replay.importer.index import Index, read_index, usable_facts
+from ledger.replay.importer.lines import Located, read_records
+from ledger.replay.importer.plan import Plan, plan
+from ledger.replay.importer.record import Facts, event_of, revision_of
+from ledger.replay.importer.report import Report
+from ledger.replay.importer.rules import Effect, Step, lives_on
+from ledger.replay.importer.stored import Known, State, apply_change, change_of, removal_of
+from ledger.scheme.scheme import Scheme
+
+IMPORTED = "Imported"  # stage of events that are no request of their own
+CHANGES_MAX = 500  # of one such event
+CRDS = ("apiextensions.k8s.io", "customresourcedefinitions")
+
+
+def import_log(paths: Sequence[str], base: Base | None, scheme: Scheme) -> tuple[Report, Iterator[Entry]]:
+    """The report (complete when all entries were taken) and the entries, in revision order. Raises OSError."""
+    report = Report(list(paths))
+    index = read_index(paths, report)
+    shown = {key: revision_of(obj["metadata"]) for key, obj in base.objects.items()} if base else {}
+    planned = plan(index.steps, index.sighted, shown, base.revision if base else 0)
+    report.repeats, report.unplaced = planned.repeats, planned.unplaced
+    return report, _Import(paths, index, planned, base, scheme, report).entries()
+
+
+class Pending(NamedTuple):
+    """A change that waits for its revision's turn; it goes on with what `cause` began."""
+
+    revision: int
+    change: Change
+    cause: Event
+
+
+class _Import:
+    """The second reading. `state` is the fold of all that was given out."""
+
+    def __init__(
+        self, paths: Sequence[str], index: Index, planned: Plan, base: Base | None, scheme: Scheme, report: Report
+    ) -> None:
+        self.paths, self.index, self.plan, self.report = paths, index, planned, report
+        self.base, self.settled = base, base is None
+        self.state: State = {}
+        self.steps = {step.record: step for step in index.steps}
+        self.pending: list[Pending] = []
+        self.continued = 0
+        self.firsts = sorted(revisions[0] for revisions in planned.revisions.values())
+        self.versions = {
+            (one.stored_as, version.kind.api_version): version
+            for one in scheme.definitions.values()
+            for version in one.versions.values()
+        }
+        shown = {(key, revision_of(obj["metadata"])): obj for key, obj in base.objects.items()} if base else {}
+        self.context = Context(self.state, self._fields, scheme, shown)
+
+    def entries(self) -> Iterator[Entry]:
+        if self.base:
+            self._expect_base(self.base)
+        for located, number in self._in_order():
+            facts = usable_facts(located, None)
+            assert facts is not None
+            event = event_of(located.record, facts)
+            revisions = self.plan.revisions.get(number)
+            if revisions is None:
+                yield Entry(event, ())
+                continue
+            yield from self._until(revisions[0])
+            yield self._entry(event, facts, self.steps[number], revisions)
+        yield from self._until(None)
+        yield Entry(self._closing(), ())
+
+    def _fields(self, key: Key, obj: Object) -> dict[str, str]:
+        version = self.versions.get((key[:2], obj.get("apiVersion") or ""))
+        return selectable(version, obj) if version else {}
+
+    def _in_order(self) -> Iterator[tuple[Located, int]]:
+        """The records that count, in the planned order; out-of-order ones wait in memory for their turn."""
+        rank = {number: place for place, number in enumerate(planned_order(self.index, self.plan))}
+        waiting: dict[int, tuple[Located, int]] = {}
+        turn = 0
+        for number, located in enumerate(read_records(self.paths, [])):
+            place = rank.get(number)
+            if place is None:
+                continue
+            waiting[place] = (located, number)
+            while (found := waiting.pop(turn, None)) is not None:
+                yield found
+                turn += 1
+
+    def _entry(self, event: Event, facts: Facts, step: Step, revisions: tuple[int, ...]) -> Entry:
+        """The event with its changes, as far as no other entry's come between; the rest waits."""
+        changes = conclude(step, revisions, facts, self.context)
+        if step.effect is Effect.STATE and _is_answer(facts, changes[0]):
+            event = replace(event, response_body=b"")
+        changes = [*changes, *self._instances_of(changes, facts)]
+        after = bisect_right(self.firsts, revisions[0])
+        limit = self.firsts[after] if after < len(self.firsts) else 1 << 62
+        if self.pending:
+            limit = min(limit, self.pending[0].revision)
+        own: list[Change] = []
+        for change in sorted(self._numbered(changes, revisions[-1]), key=lambda change: change.revision):
+            if change.revision < limit:
+                own.append(change)
+            else:
+                heapq.heappush(self.pending, Pending(change.revision, change, event))
+        return self._given(event, own)
+
+    def _numbered(self, changes: list[Change], after: int) -> Iterator[Change]:
+        """Gives revisions to changes that the plan could not foresee."""
+        for change in changes:
+            if not change.revision:
+                after = self.plan.holes.at_or_above(after + 1)
+                self.plan.holes.take(after)
+                change = replace(change, revision=after)
+            yield change
+
+    def _given(self, event: Event, changes: list[Change]) -> Entry:
+        for change in changes:
+            apply_change(self.state, change)
+            self.report.count(change)
+        return Entry(event, tuple(changes))
+
+    # Changes that are no request's first: of collections, of the snapshot, of a CRD's instances.
+
+    def _until(self, revision: int | None) -> Iterator[Entry]:
+        """Entries for all that is waiting below `revision`; where that passes the snapshot's, the snapshot is settled."""
+        if not self.settled and self.base and (revision is None or revision > self.base.revision):
+            yield from self._flush(self.base.revision + 1)
+            yield from self._settle(self.base)
+            self.settled = True
+        yield from self._flush(revision)
+
+    def _flush(self, revision: int | None) -> Iterator[Entry]:
+        run: list[Change] = []
+        cause: Event | None = None
+        while self.pending and (revision is None or self.pending[0].revision < revision):
+            waiting = heapq.heappop(self.pending)
+            if cause is not None and (waiting.cause is not cause or len(run) == CHANGES_MAX):
+                yield self._given(self._continuation(cause), run)
+                run = []
+            cause = waiting.cause
+            if self._still_true(waiting.change):
+                run.append(waiting.change)
+        if run and cause is not None:
+            yield self._given(self._continuation(cause), run)
+
+    def _still_true(self, change: Change) -> bool:
+        """Whether the object is still what the change was concluded from."""
+        known = self.state.get(change.key)
+        if not change.previous or (known and (change.body is None or known.revision == change.previous)):
+            return True
+        self.report.overtaken.append(change)
+        return False
+
+    def _continuation(self, cause: Event) -> Event:
+        self.continued += 1
+        return replace(
+            cause,
+            audit_id=f"{cause.audit_id}/{self.continued}",
+            stage=IMPORTED,
+            request_body=b"",
+            response_body=b"",
+            rest=b"",
+        )
+
+    def _expect_base(self, base: Base) -> None:
+        """Queues the snapshot's objects that the log does not hold, at their own revisions."""
+        logged = {
+            (self.steps[number].key, revision)
+            for number, revisions in self.plan.revisions.items()
+            for revision in revisions
+        }
+        self.report.base_revision = base.revision
+        causes: dict[int, Event] = {}
+        for key, obj in base.objects.items():
+            revision = revision_of(obj["metadata"])
+            if (key, revision) in logged:
+                continue
+            self.report.base_objects += 1
+            change = change_of(key, obj, revision, self._fields, note="from the snapshot")
+            moment = self.plan.clock.moment(revision) or self.report.first
+            cause = causes.setdefault(moment, _not_a_request("snapshot", moment))
+            self.pending.append(Pending(revision, change, cause))
+        heapq.heapify(self.pending)
+
+    def _settle(self, base: Base) -> Iterator[Entry]:
+        """What the log alone would give beyond the snapshot was deleted before it; no record tells when."""
+        extra = [
+            key for key in self.state if key[:2] in base.covered and key not in base.objects
+        ]
+        note = "not in the snapshot: deleted before it, by a request that is not in the log"
+        revision, changes = 0, []
+        for key in extra:
+            revision = self.plan.holes.at_or_above(max(revision, base.revision) + 1)
+            self.plan.holes.take(revision)
+            changes.append(removal_of(key, revision, self.state[key], confidence=INFERRED, note=note))
+        for start in range(0, len(changes), CHANGES_MAX):
+            moment = self.plan.clock.moment(base.revision) or self.report.first
+            cause = self._continuation(_not_a_request("snapshot", moment))
+            yield self._given(cause, changes[start : start + CHANGES_MAX])
+
+    def _instances_of(self, changes: list[Change], facts: Facts) -> Iterator[Change]:
+        """Deleting a CRD deletes its objects, with no request in the log; those with finalizers become terminating."""
+        for change in changes:
+            if change.key[:2] != CRDS or not _begins_to_go(change, self.state.get(change.key)):
+                continue
+            plural, _, group = change.key.name.partition(".")
+            for key in [key for key in self.state if key[:2] == (group, plural)]:
+                obj = terminating(key, self.state[key].decoded(), facts._replace(request=None, uri=""))
+                note = "its CustomResourceDefinition was deleted; the revision is placed by time"
+                if lives_on(key, obj):
+                    yield self.context.put(key, obj, 0, INFERRED, note)
+                else:
+                    yield self.context.gone(key, 0, note)
+
+    def _closing(self) -> Event:
+        """The import's report, as the last event of the log."""
+        event = _not_a_request("import", self.report.last)
+        return replace(event, response_body=self.report.encode())
+
+
+def _not_a_request(what: str, moment: int) -> Event:
+    return Event(what, moment, moment, "import", "", User(""), 0, stage=IMPORTED, level="")
+
+
+def _is_answer(facts: Facts, change: Change) -> bool:
+    """Whether the change alone gives the answer back."""
+    return change.confidence == "" and change.api_version == (facts.answer or {}).get("apiVersion")
+
+
+def _begins_to_go(change: Change, before: Known | None) -> bool:
+    return (
+        change.body is not None
+        and b'"deletionTimestamp"' in change.body
+        and before is not None
+        and b'"deletionTimestamp"' not in before.body
+    )
+
+
+def planned_order(index: Index, planned: Plan) -> list[int]:
+    """All records that count: writes by revision, the others between them by time."""
+    writes = sorted(planned.revisions, key=lambda number: planned.revisions[number][0])
+    others = sorted(
+        (number for number in range(len(index.answered)) if number not in planned.revisions),
+        key=index.answered.__getitem__,
+    )
+    order: list[int] = []
+    latest, place = 0, 0
+    for number in writes:
+        latest = max(latest, index.answered[number])
+        while place < len(others) and index.answered[others[place]] < latest:
+            order.append(others[place])
+            place += 1
+        order.append(number)
+    order += others[place:]
+    return [number for number in order if number not in index.superseded]
