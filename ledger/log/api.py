@@ -43,6 +43,14 @@ class LogClosed(Exception):
     """The engine is closed, or a disk error ended it: nothing can be acknowledged any more."""
 
 
+class Unusable(Exception):
+    """A data directory cannot be opened: not a ledger, damaged, not permitted. The message is one line for a person."""
+
+
+class InUse(Unusable):
+    """Another process has the data directory open for writing."""
+
+
 class Put(NamedTuple):
     table: str
     key: bytes
@@ -78,8 +86,25 @@ class Commit(NamedTuple):
     revisions: tuple[int, ...]  # one a change, in order
 
 
+class Bodies(Protocol):
+    """How bodies lie in the log and in tables: as they are, unless encryption per object is put here."""
+
+    def seal(self, change: Change) -> bytes | None: ...
+    def open(self, key: Key, uid: str, sealed: bytes) -> bytes: ...
+
+
+class Stamp(NamedTuple):
+    """When and by which event a revision was made. Times are the event's, in microseconds since 1970."""
+
+    position: int
+    received: int
+    answered: int
+
+
 class Read(Protocol):
     """A consistent read of log and tables. Hold it briefly, in one thread, and never across an await."""
+
+    bodies: Bodies
 
     def head(self) -> int: ...  # last revision, 0 in an empty log
     def last_position(self) -> int: ...
@@ -89,6 +114,7 @@ class Read(Protocol):
     ) -> Iterator[tuple[bytes, bytes]]: ...
     def change(self, revision: int) -> Change | None: ...
     def changes(self, after: int, upto: int) -> Iterator[Change]: ...  # after excluded, upto included; by revision
+    def stamp(self, revision: int) -> Stamp | None: ...
     def event(self, position: int) -> Event | None: ...
     def events(self, after: int, limit: int) -> Iterator[Event]: ...  # by position, `after` excluded
 
@@ -108,6 +134,18 @@ class Engine(Protocol):
         ...
 
     def read(self) -> AbstractContextManager[Read]: ...
+
+    async def room(self) -> None:
+        """Returns once the notes waiting for the disk are within bounds; at once unless the disk lags behind."""
+        ...
+
+    def append_imported(self, entries: Sequence[Entry]) -> list[Commit]:
+        """Appends events whose changes bring their own revisions, durable on return; the rest as in `append`.
+
+        Synchronous, for importers. Raises ValueError for a revision that the log already has. That revisions ascend
+        for each object is the importer's duty.
+        """
+        ...
 
     def subscribe(self, listener: Callable[[Sequence[Entry]], None]) -> None:
         """Calls `listener` in the trio thread with each commit's entries in order, before its appends return."""

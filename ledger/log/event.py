@@ -31,7 +31,7 @@ class Change:
     expect: int | None = None  # guard: the object's current revision; 0: must not exist; None: whatever it is
     revision: int = 0  # given by the engine at commit; an import gives its own
     previous: int = 0  # revision of the state this one replaced; 0: there was none. Given by the engine
-    confidence: str = ""  # "": known; "inferred": an import concluded it; "unknown": it took place, but not what it left
+    confidence: str = ""  # "": known; "inferred": an import concluded it; "unknown": it took place, not what it left
     note: str = ""  # how an import concluded it
 
 

@@ -9,6 +9,14 @@ from typing import NamedTuple, Protocol
 from ledger.apimachinery.resource import GroupResource, Key
 
 
+class FutureRevision(Exception):
+    """A revision that is not made yet; `current` is the last one."""
+
+    def __init__(self, revision: int, current: int) -> None:
+        super().__init__(f"revision {revision} is ahead of the log's end, {current}")
+        self.revision, self.current = revision, current
+
+
 class Stored(NamedTuple):
     """One object as it is stored. `body` is in list-item form, with metadata.resourceVersion spliced in."""
 
@@ -41,5 +49,8 @@ class Store(Protocol):
 
     def head(self) -> int: ...
     def view(self, revision: int | None = None) -> AbstractContextManager[View]:
-        """The state now, or as of a revision (included). Raises Compacted below the horizon."""
+        """The state now, or as of a revision (included).
+
+        Raises Compacted below the horizon and FutureRevision above head.
+        """
         ...

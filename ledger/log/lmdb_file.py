@@ -1,0 +1,182 @@
+"""One LMDB environment in a data directory: opening it safely, reading it, writing rows to it.
+
+The map is 1 TiB of address space from the start, since resizing it would need every reader to stop; the file itself
+grows as it is written. The map is never written through (writemap), so that a stray pointer cannot damage it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lmdb
+
+from ledger.log.api import Bodies, Damaged, InUse, LogClosed, Unusable
+from ledger.log.rows import LogRead
+from ledger.log.sequencer import LOG_TABLES, Rows
+
+FILE = "ledger.mdb"
+LOCK = "ledger.lock"
+MAP_BYTES = 1 << 40
+READERS_MAX = 1024
+TABLES_MAX = 64
+PAGES_NEVER_WRITTEN = 256  # LMDB may count pages at the end of its file that it freed before writing them
+
+
+class LmdbRead(LogRead):
+    """A read transaction: what was committed when it began. Use it in one thread, and not across an await."""
+
+    __slots__ = ("tables", "txn")
+
+    def __init__(self, txn: Any, tables: dict[str, Any], bodies: Bodies) -> None:
+        self.txn, self.tables, self.bodies = txn, tables, bodies
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        return self.txn.get(key, db=self.tables[table])
+
+    def scan(self, table: str, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        cursor = self.txn.cursor(self.tables[table])
+        if reverse:
+            if not (cursor.prev() if cursor.set_range(stop) else cursor.last()):
+                return
+            for item in cursor.iterprev():
+                if item[0] < start:
+                    return
+                yield item
+        elif cursor.set_range(start):
+            for item in cursor:
+                if item[0] >= stop:
+                    return
+                yield item
+
+
+class LmdbFile:
+    """The environment and its tables. `relaxed`: a commit does not wait for the disk; `sync` does."""
+
+    def __init__(
+        self, data_dir: Path, tables: Sequence[str], bodies: Bodies, *, relaxed: bool = False, read_only: bool = False
+    ) -> None:
+        self.path = Path(data_dir) / FILE
+        self.bodies = bodies
+        self.read_only = read_only
+        self._lock = None if read_only else _lock_directory(Path(data_dir))
+        try:
+            self.env = _open(self.path, read_only, relaxed)
+            try:
+                self.tables = self._open_tables((*LOG_TABLES, *tables))
+            except BaseException:
+                self.env.close()
+                raise
+        except BaseException:
+            self._unlock()
+            raise
+
+    @contextmanager
+    def read(self) -> Iterator[LmdbRead]:
+        try:
+            txn = self.env.begin()
+        except lmdb.Error as error:
+            raise LogClosed(f"{self.path}: {error}") from error
+        try:
+            yield LmdbRead(txn, self.tables, self.bodies)
+        except (lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
+            raise Damaged(0, f"{self.path}: {error}") from error
+        finally:
+            txn.abort()
+
+    def write_rows(self, rows: Rows) -> None:
+        """Puts and deletes in one transaction; on return it is on the disk, unless the file is relaxed."""
+        with self.env.begin(write=True) as txn:
+            for name, changes in rows.items():
+                table = self.tables[name]
+                puts = []
+                for key, value in changes.items():
+                    if value is None:
+                        txn.delete(key, db=table)
+                    else:
+                        puts.append((key, value))
+                if puts:
+                    txn.cursor(table).putmulti(puts)
+
+    def clear(self, tables: Sequence[str]) -> None:
+        with self.env.begin(write=True) as txn:
+            for name in tables:
+                txn.drop(self.tables[name], delete=False)
+
+    def sync(self) -> None:
+        self.env.sync(True)
+
+    def reader_check(self) -> None:
+        """Frees the slots of readers whose process died; else the pages they read are never used again."""
+        self.env.reader_check()
+
+    def close(self) -> None:
+        self.env.close()
+        self._unlock()
+
+    def _open_tables(self, names: Sequence[str]) -> dict[str, Any]:
+        try:
+            return {name: self.env.open_db(name.encode(), create=not self.read_only) for name in names}
+        except lmdb.NotFoundError:
+            raise Unusable(f"{self.path} lacks tables; open it for writing once, to make them") from None
+        except lmdb.Error as error:
+            raise Unusable(f"{self.path} is damaged: {error}") from error
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _lock_directory(data_dir: Path) -> int:
+    """Makes the directory (mode 0700) if need be and takes it for this process, until the descriptor is closed."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(data_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Unusable(f"{error.filename}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise InUse(f"{data_dir} is in use by another process") from None
+    return lock
+
+
+def _open(path: Path, read_only: bool, relaxed: bool) -> lmdb.Environment:
+    if read_only and not path.exists():
+        raise Unusable(f"{path}: there is no log here")
+    try:
+        env = lmdb.open(
+            str(path),
+            subdir=False,
+            map_size=MAP_BYTES,
+            max_readers=READERS_MAX,
+            max_dbs=TABLES_MAX,
+            mode=0o600,
+            readonly=read_only,
+            sync=not relaxed,
+            metasync=not relaxed,
+            readahead=False,
+        )
+    except (lmdb.Error, OSError) as error:
+        raise Unusable(f"{path} cannot be opened: {error}") from error
+    try:
+        _check_whole(env, path)
+        env.reader_check()
+    except BaseException:
+        env.close()
+        raise
+    return env
+
+
+def _check_whole(env: lmdb.Environment, path: Path) -> None:
+    """Refuses a file that was cut off: touching a missing page of the map would end the process with SIGBUS."""
+    page_bytes = env.stat()["psize"]
+    missing = (env.info()["last_pgno"] + 1) * page_bytes - path.stat().st_size
+    if missing > PAGES_NEVER_WRITTEN * page_bytes:
+        raise Unusable(f"{path} is damaged: {missing} bytes are missing at its end")

@@ -1,0 +1,56 @@
+"""The log's own tables, read alike by every engine: events by position, changes by revision, the head."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+from ledger.log.api import Bodies, Stamp
+from ledger.log.chain import DIGEST_BYTES
+from ledger.log.codec import decode_change, decode_event, decode_stamp, number
+from ledger.log.event import Change, Event
+from ledger.log.sequencer import HEAD_KEY, Head
+
+
+class LogRead(ABC):
+    """The part of api.Read that follows from `get` and `scan`, which engines add."""
+
+    __slots__ = ("bodies",)
+
+    bodies: Bodies
+
+    @abstractmethod
+    def get(self, table: str, key: bytes) -> bytes | None: ...
+
+    @abstractmethod
+    def scan(self, table: str, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        """Rows with start <= key < stop."""
+
+    def log_head(self) -> Head:
+        return Head.decode(self.get("meta", HEAD_KEY))
+
+    def head(self) -> int:
+        return self.log_head().revision
+
+    def last_position(self) -> int:
+        return self.log_head().position
+
+    def change(self, revision: int) -> Change | None:
+        row = self.get("changes", number(revision))
+        return None if row is None else decode_change(revision, row, self.bodies)
+
+    def changes(self, after: int, upto: int) -> Iterator[Change]:
+        for key, row in self.scan("changes", number(after + 1), number(upto + 1)):
+            yield decode_change(int.from_bytes(key, "big"), row, self.bodies)
+
+    def stamp(self, revision: int) -> Stamp | None:
+        row = self.get("changes", number(revision))
+        return None if row is None else decode_stamp(row)
+
+    def event(self, position: int) -> Event | None:
+        row = self.get("events", number(position))
+        return None if row is None else decode_event(position, row[DIGEST_BYTES:])
+
+    def events(self, after: int, limit: int) -> Iterator[Event]:
+        for key, row in self.scan("events", number(after + 1), number(after + limit + 1)):
+            yield decode_event(int.from_bytes(key, "big"), row[DIGEST_BYTES:])

@@ -1,0 +1,153 @@
+"""Decides what an append does, before any disk is touched: guards, numbers, rows, folds, chain.
+
+It runs in the trio thread, so appends are decided one after the other and the writer thread only puts finished rows.
+(py-lmdb releases the GIL in every call: deciding in the writer thread meant a wait for the GIL at each of ten calls an
+append.) What is decided but not yet committed is in `ahead`, so a later append sees an earlier one of the same batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from cbor2 import dumps
+
+from ledger.log.api import Bodies, Commit, Conflict, Delete, Entry, Fold, Put
+from ledger.log.chain import GENESIS, SEGMENT, digest, link
+from ledger.log.codec import BODY_PREFIX, encode_change, encode_event, number, table_key
+from ledger.log.event import Change, Event, Guard
+
+OBJECTS = "state"  # the table that guards are checked against: its values begin with the object's revision, 8 bytes BE
+LOG_TABLES = ("events", "changes", "chain", "meta", "checkpoints")
+BODY_BYTES_MAX = 32 << 20  # far above what a request may carry; keeps one append from filling a transaction
+HEAD_KEY = b"head"
+
+Rows = dict[str, dict[bytes, bytes | None]]  # table -> key -> value; None deletes
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where the log ends."""
+
+    revision: int = 0
+    position: int = 0
+    link: bytes = GENESIS
+
+    def encode(self) -> bytes:
+        return number(self.revision) + number(self.position) + self.link
+
+    @classmethod
+    def decode(cls, row: bytes | None) -> Head:
+        if row is None:
+            return cls()
+        return cls(int.from_bytes(row[:8], "big"), int.from_bytes(row[8:16], "big"), row[16:])
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Appends that become one transaction."""
+
+    entries: list[Entry] = field(default_factory=list)
+    rows: Rows = field(default_factory=dict)
+    waiting: list[Any] = field(default_factory=list)  # (task, Commit) of each append
+    touched: dict[bytes, int] = field(default_factory=dict)  # object -> its revision after this batch
+    body_bytes: int = 0
+
+
+class Sequencer:
+    """Numbers appends. `current` tells an object's committed revision (0: absent) by its table key."""
+
+    def __init__(self, folds: Sequence[Fold], bodies: Bodies, head: Head, current: Callable[[bytes], int]) -> None:
+        self.folds, self.bodies, self.current = folds, bodies, current
+        self.revision, self.position, self.link = head.revision, head.position, head.link
+        self.ahead: dict[bytes, tuple[int, Batch]] = {}  # decided, not yet committed
+        self._checkpoints = [(f.name.encode(), f.version) for f in folds]
+
+    def revision_of(self, key: bytes) -> int:
+        known = self.ahead.get(key)
+        return known[0] if known is not None else self.current(key)
+
+    def add(
+        self,
+        batch: Batch,
+        event: Event,
+        changes: Sequence[Change] = (),
+        guards: Sequence[Guard] = (),
+        imported: bool = False,
+    ) -> Commit:
+        """Puts one append into the batch. Raises Conflict and ValueError, and then nothing has happened."""
+        for guard in guards:
+            current = self.revision_of(table_key(guard.key.encode()))
+            if current != guard.revision:
+                raise Conflict(guard.key, current)
+        touched: dict[bytes, int] = {}
+        numbered = tuple([self._numbered(change, touched, n, imported) for n, change in enumerate(changes, 1)])
+        commit = Commit(self.position + 1, tuple([change.revision for change in numbered]))
+        entry = Entry(event.at(*commit), numbered)
+        event_row = encode_event(entry.event)
+        change_rows = [
+            encode_change(change, change.key.encode(), event, commit.position, self.bodies.seal(change))
+            for change in numbered
+        ]
+        folded = [change for fold in self.folds for change in fold.changes(entry)]
+        # Nothing fails from here on.
+        self._place(batch, entry, event_row, change_rows)
+        apply(batch.rows, folded)
+        for key, revision in touched.items():
+            self.ahead[key] = (revision, batch)
+        batch.touched.update(touched)
+        return commit
+
+    def finish(self, batch: Batch) -> None:
+        """Completes a batch's rows with the head and the folds' checkpoints; call it just before it is written."""
+        batch.rows["meta"] = {HEAD_KEY: Head(self.revision, self.position, self.link).encode()}
+        batch.rows["checkpoints"] = {name: dumps([version, self.position]) for name, version in self._checkpoints}
+
+    def committed(self, batch: Batch) -> None:
+        for key in batch.touched:
+            if self.ahead[key][1] is batch:
+                del self.ahead[key]
+
+    def _numbered(self, change: Change, touched: dict[bytes, int], n: int, imported: bool) -> Change:
+        """The change with its revision and the one it replaces; `touched` is what this append did so far."""
+        key = _checked_key(change)
+        previous = touched[key] if key in touched else self.revision_of(key)
+        if change.expect is not None and change.expect != previous:
+            raise Conflict(change.key, previous)
+        revision = change.revision if imported else self.revision + n
+        touched[key] = revision if change.body is not None else 0
+        return replace(change, revision=revision, previous=previous)
+
+    def _place(self, batch: Batch, entry: Entry, event_row: bytes, change_rows: list[bytes]) -> None:
+        position = self.position = entry.event.position
+        event_digest = digest(event_row, change_rows)
+        self.link = link(self.link, event_digest)
+        rows = batch.rows
+        rows.setdefault("events", {})[number(position)] = event_digest + event_row
+        if position % SEGMENT == 0:
+            rows.setdefault("chain", {})[number(position)] = self.link
+        for change, row in zip(entry.changes, change_rows, strict=True):
+            rows.setdefault("changes", {})[number(change.revision)] = row
+            batch.body_bytes += len(row)
+            self.revision = max(self.revision, change.revision)
+        batch.body_bytes += len(event_row)
+        batch.entries.append(entry)
+
+
+def apply(rows: Rows, changes: Iterable[Put | Delete]) -> None:
+    """Adds what folds made of an entry to the rows of a transaction; the last change of a key counts."""
+    for change in changes:
+        table = rows.get(change.table)
+        if table is None:
+            table = rows[change.table] = {}
+        table[change.key] = change.value if isinstance(change, Put) else None
+
+
+def _checked_key(change: Change) -> bytes:
+    body = change.body
+    if body is not None:
+        assert body.startswith(BODY_PREFIX), f"{change.key}: a stored body begins with {BODY_PREFIX!r}"
+        if len(body) > BODY_BYTES_MAX:
+            raise ValueError(f"{change.key}: a body of {len(body)} bytes; at most {BODY_BYTES_MAX} can be stored")
+    return table_key(change.key.encode())

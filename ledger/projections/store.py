@@ -1,0 +1,262 @@
+"""The store: an engine and the folds over it, as the rooms above use them.
+
+Everything but `append` and `room` returns at once. Iterators read the log in slices, each in a read transaction of its
+own, so one may be left open across an await; a View may not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ledger.apimachinery.resource import GroupResource, Key
+from ledger.log.api import Bodies, Commit, Engine, Entry, Fold
+from ledger.log.codec import PLAIN, decode_stamp, number
+from ledger.log.event import Change, Event, Guard
+from ledger.log.lmdb_engine import LmdbEngine
+from ledger.log.memory import MemoryEngine
+from ledger.log.refold import Progress
+from ledger.projections import audit
+from ledger.projections.api import FutureRevision, View
+from ledger.projections.audit import AuditFold
+from ledger.projections.history import HISTORY, HistoryFold, version_bounds
+from ledger.projections.state import StateFold
+from ledger.projections.view import NowView, PastView
+from ledger.projections.watch import Watcher, WatchHub
+
+EVENTS_A_SLICE = 256
+VERSIONS_A_SLICE = 64
+
+
+def folds(bodies: Bodies = PLAIN) -> tuple[Fold, ...]:
+    """The projections of every ledger."""
+    return StateFold(bodies), HistoryFold(), AuditFold()
+
+
+class Store:
+    """Appending, reading now and then, finding events, watching."""
+
+    def __init__(self, engine: Engine, bodies: Bodies = PLAIN) -> None:
+        self.engine, self.bodies = engine, bodies
+        self.read = engine.read
+        self._hub = WatchHub(engine.read)
+        engine.subscribe(self._hub.publish)
+
+    @classmethod
+    def open(
+        cls,
+        data_dir: Path | str,
+        *,
+        durability: str = "strict",
+        read_only: bool = False,
+        progress: Progress | None = None,
+    ) -> Store:
+        """The store in a directory, which is made if need be. `read_only` may share it with a running server.
+
+        Raises log.api.InUse and Unusable. `progress` is told about events folded again, where that is needed.
+        """
+        engine = LmdbEngine(data_dir, folds(), durability=durability, read_only=read_only, progress=progress)
+        return cls(engine)
+
+    @classmethod
+    def memory(cls) -> Store:
+        return cls(MemoryEngine(folds()))
+
+    def close(self) -> None:
+        """Writes what is queued and ends all watchers."""
+        self.engine.close()
+        self._hub.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Writing.
+
+    async def append(self, event: Event, changes: Sequence[Change] = (), guards: Sequence[Guard] = ()) -> Commit:
+        """See log.api.Engine.append: durable and visible on return; raises Conflict."""
+        return await self.engine.append(event, changes, guards)
+
+    def note(self, event: Event) -> None:
+        """Records an event without changes; on disk with the next commit, or within some 20 ms."""
+        self.engine.note(event)
+
+    async def room(self) -> None:
+        """Await this before taking on work, so that a disk that lags slows requests down instead of filling memory."""
+        await self.engine.room()
+
+    def append_imported(self, entries: Sequence[Entry]) -> list[Commit]:
+        return self.engine.append_imported(entries)
+
+    # The state, now and then.
+
+    def head(self) -> int:
+        """The last revision; 0 in an empty log."""
+        with self.read() as read:
+            return read.head()
+
+    def last_position(self) -> int:
+        with self.read() as read:
+            return read.last_position()
+
+    def first_revision(self) -> int:
+        """The first revision the log has; 0 in an empty log."""
+        with self.read() as read:
+            return next((change.revision for change in read.changes(0, read.head())), 0)
+
+    @contextmanager
+    def view(self, revision: int | None = None) -> Iterator[View]:
+        """The state now, or as of a revision (included). Raises FutureRevision."""
+        with self.read() as read:
+            head = read.head()
+            if revision is None or revision == head:
+                yield NowView(read, head, self.bodies)
+            elif revision > head:
+                raise FutureRevision(revision, head)
+            else:
+                yield PastView(read, revision, self.bodies)
+
+    def versions(self, key: Key, *, newest_first: bool = True, upto: int | None = None) -> Iterator[Change]:
+        """The history of one object, deletions included, up to a revision (included)."""
+        start, stop = version_bounds(key.encode(), self.head() if upto is None else upto)
+        while True:
+            with self.read() as read:
+                found = []
+                for raw, _ in read.scan(HISTORY, start, stop, reverse=newest_first):
+                    change = read.change(int.from_bytes(raw[-8:], "big"))
+                    if change is not None:
+                        found.append(change)
+                    if newest_first:
+                        stop = raw
+                    else:
+                        start = raw + b"\0"
+                    if len(found) == VERSIONS_A_SLICE:
+                        break
+            yield from found
+            if len(found) < VERSIONS_A_SLICE:
+                return
+
+    def change(self, revision: int) -> Change | None:
+        with self.read() as read:
+            return read.change(revision)
+
+    def changes_after(self, revision: int, upto: int | None = None) -> Iterator[Change]:
+        """All changes after a revision, by revision, up to one (included) or to the log's end as it is now."""
+        upto = self.head() if upto is None else upto
+        while True:
+            with self.read() as read:
+                found = _take(read.changes(revision, upto), EVENTS_A_SLICE)
+            yield from found
+            if len(found) < EVENTS_A_SLICE:
+                return
+            revision = found[-1].revision
+
+    # Revisions and times (microseconds since 1970).
+
+    def position_of(self, revision: int) -> int | None:
+        with self.read() as read:
+            stamp = read.stamp(revision)
+        return None if stamp is None else stamp.position
+
+    def time_of(self, revision: int) -> int | None:
+        """When the request that made this revision was answered."""
+        with self.read() as read:
+            stamp = read.stamp(revision)
+        return None if stamp is None else stamp.answered
+
+    def revision_at(self, time_us: int) -> int:
+        """The last revision made by a request answered at or before a time; 0 before the first.
+
+        So whatever was acknowledged by then is included, and all that was committed before it.
+        """
+        with self.read() as read:
+            event = read.event(audit.last_commit(read, time_us))
+            last = max(event.revisions) if event is not None else 0
+            # Requests are not answered quite in the order of their commits. One that was received after the time
+            # was committed after it, and so was everything behind it.
+            found = last
+            for raw, row in read.scan("changes", number(last + 1), b"\xff" * 8):
+                stamp = decode_stamp(row)
+                if stamp.received > time_us:
+                    break
+                if stamp.answered <= time_us:
+                    found = int.from_bytes(raw, "big")
+            return found
+
+    # Finding events.
+
+    def event(self, position: int) -> Event | None:
+        with self.read() as read:
+            return read.event(position)
+
+    def events(self, after: int = 0, limit: int = 1 << 62) -> Iterator[Event]:
+        """Events by position, after one (excluded), at most `limit`."""
+        while limit > 0:
+            with self.read() as read:
+                found = list(read.events(after, min(limit, EVENTS_A_SLICE)))
+            yield from found
+            if not found:
+                return
+            after, limit = found[-1].position, limit - len(found)
+
+    def find_event(self, audit_id_prefix: str) -> Event | None:
+        """The latest event whose audit id begins so."""
+        return next(self.events_with_audit_id(audit_id_prefix), None)
+
+    def events_with_audit_id(self, prefix: str) -> Iterator[Event]:
+        """Newest first."""
+        bounds = audit.beginning_with(prefix)
+        return self._indexed(bounds, lambda event: event.audit_id.startswith(prefix), reverse=True)
+
+    def events_of_user(self, name: str, *, reverse: bool = False) -> Iterator[Event]:
+        """Events of a user, as itself or impersonated, by position."""
+        bounds = audit.exactly(audit.USER, audit.hashed(name))
+        return self._indexed(bounds, lambda event: name in audit.names_of(event), reverse=reverse)
+
+    def events_of_object(self, key: Key, *, reverse: bool = False) -> Iterator[Event]:
+        """Events that named an object or changed it, by position."""
+        bounds = audit.exactly(audit.OBJECT, audit.hashed_key(key))
+        return self._indexed(bounds, lambda event: self._concerns(event, key), reverse=reverse)
+
+    def events_between(self, after_us: int, upto_us: int, *, reverse: bool = False) -> Iterator[Event]:
+        """Events answered after one time (excluded) up to another (included), by position."""
+        bounds = audit.between(after_us, upto_us)
+        return self._indexed(bounds, lambda event: after_us < event.answered <= upto_us, reverse=reverse)
+
+    def _indexed(
+        self, bounds: tuple[bytes, bytes], wanted: Callable[[Event], bool], *, reverse: bool
+    ) -> Iterator[Event]:
+        """Events by index; hashes may collide, so each is asked whether it is one of the wanted."""
+        for segment in audit.segments(self.last_position(), reverse=reverse):
+            with self.read() as read:
+                places = audit.positions(read, segment, *bounds)
+            if reverse:
+                places.reverse()
+            for start in range(0, len(places), EVENTS_A_SLICE):
+                with self.read() as read:
+                    found = [read.event(position) for position in places[start : start + EVENTS_A_SLICE]]
+                yield from (event for event in found if event is not None and wanted(event))
+
+    def _concerns(self, event: Event, key: Key) -> bool:
+        if audit.object_of(event) == key:
+            return True
+        with self.read() as read:
+            changes = [read.change(revision) for revision in event.revisions]
+        return any(change is not None and change.key == key for change in changes)
+
+    # Following.
+
+    def watch(self, resource: GroupResource, namespace: str, after_revision: int) -> Watcher:
+        """Changes of a resource (in a namespace, unless "") after a revision; use it as a context manager."""
+        return self._hub.watch(resource, namespace, after_revision)
+
+    def follow(self, after_revision: int) -> Watcher:
+        """Changes of all resources after a revision, for controllers."""
+        return self._hub.watch(None, "", after_revision)
+
+
+def _take(changes: Iterator[Change], limit: int) -> list[Change]:
+    return [change for change, _ in zip(changes, range(limit), strict=False)]

@@ -1,0 +1,91 @@
+"""Reads of the state, now or as of a revision. A view is one read transaction: close it before any await."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ledger.apimachinery.resource import GroupResource, Key
+from ledger.log.api import Bodies, Read
+from ledger.log.codec import PLAIN, table_key
+from ledger.projections.api import Stored
+from ledger.projections.history import DELETIONS, GONE, HISTORY, deletion_bounds, version_bounds
+from ledger.projections.state import TABLE, bounds, decode_stored, key_of, stored_of
+
+
+class NowView:
+    """The state as the log's end left it."""
+
+    __slots__ = ("bodies", "read", "revision")
+
+    def __init__(self, read: Read, revision: int, bodies: Bodies = PLAIN) -> None:
+        self.read, self.revision, self.bodies = read, revision, bodies
+
+    def get(self, key: Key) -> Stored | None:
+        row = self.read.get(TABLE, table_key(key.encode()))
+        return None if row is None else decode_stored(key, row, self.bodies)
+
+    def scan(
+        self, resource: GroupResource, namespace: str = "", after: tuple[str, str] | None = None
+    ) -> Iterator[Stored]:
+        start, stop, prefix = bounds(resource, namespace, after)
+        for raw, row in self.read.scan(TABLE, start, stop):
+            yield decode_stored(key_of(resource, raw, prefix), row, self.bodies)
+
+
+class PastView:
+    """The state as it was after `revision`.
+
+    A list walks the state of today: an object that did not change since is taken as it is, one that did is looked up in
+    its history, and the objects deleted since are merged in. So the cost is that of a list now, plus what changed.
+    """
+
+    __slots__ = ("bodies", "read", "revision")
+
+    def __init__(self, read: Read, revision: int, bodies: Bodies = PLAIN) -> None:
+        self.read, self.revision, self.bodies = read, revision, bodies
+
+    def get(self, key: Key) -> Stored | None:
+        return self._as_of(key.encode())
+
+    def scan(
+        self, resource: GroupResource, namespace: str = "", after: tuple[str, str] | None = None
+    ) -> Iterator[Stored]:
+        start, stop, prefix = bounds(resource, namespace, after)
+        deleted = self._deleted_since(resource, start, stop)
+        due = next(deleted, None)
+        for raw, row in self.read.scan(TABLE, start, stop):
+            while due is not None and due[0] <= raw:
+                if due[0] != raw and (found := self._as_of(due[1])) is not None:
+                    yield found
+                due = next(deleted, None)
+            if int.from_bytes(row[:8], "big") <= self.revision:
+                yield decode_stored(key_of(resource, raw, prefix), row, self.bodies)
+            elif (found := self._as_of(self._encoded(resource, raw, row, prefix))) is not None:
+                yield found
+        while due is not None:
+            if (found := self._as_of(due[1])) is not None:
+                yield found
+            due = next(deleted, None)
+
+    def _as_of(self, encoded: bytes) -> Stored | None:
+        start, stop = version_bounds(encoded, self.revision)
+        for raw, flag in self.read.scan(HISTORY, start, stop, reverse=True):
+            if flag == GONE:
+                return None
+            change = self.read.change(int.from_bytes(raw[-8:], "big"))
+            return None if change is None else stored_of(change)
+        return None
+
+    def _deleted_since(self, resource: GroupResource, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """(table key, encoded key) of the objects deleted after the revision, each once, sorted by table key."""
+        found = {}
+        for _, encoded in self.read.scan(DELETIONS, *deletion_bounds(resource, self.revision)):
+            raw = table_key(encoded)
+            if start <= raw < stop:
+                found[raw] = encoded
+        return iter(sorted(found.items()))
+
+    def _encoded(self, resource: GroupResource, raw: bytes, row: bytes, prefix: int) -> bytes:
+        if raw == table_key(raw):
+            return raw
+        return decode_stored(key_of(resource, raw, prefix), row, self.bodies).key.encode()
