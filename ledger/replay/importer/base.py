@@ -62,7 +62,11 @@ def _of_resources(decoded: Object) -> Base:
 def _of_list(items: list[Any], meta: Object, scheme: Scheme) -> Base:
     """A kubectl List mixes kinds, and may be of one namespace: what it lacks may exist all the same."""
     objects: dict[Key, Object] = {}
-    known = {(version.kind.group, version.kind.kind): one.stored_as for one in scheme.definitions.values() for version in one.versions.values()}
+    known = {
+        (version.kind.group, version.kind.kind): one.stored_as
+        for one in scheme.definitions.values()
+        for version in one.versions.values()
+    }
     custom = {
         (crd["spec"]["group"], crd["spec"]["names"]["kind"]): crd["spec"]["names"]["plural"]
         for crd in items

@@ -36,10 +36,8 @@ class Context(NamedTuple):
     def put(self, key: Key, obj: Object, revision: int, confidence: str = "", note: str = "") -> Change:
         shown = self.base.get((key, revision))
         if shown is not None:
-            obj, confidence, note = shown, "" if confidence == UNKNOWN else confidence, note
-        return change_of(
-            key, obj, revision, self.fields, like=self.state.get(key), confidence=confidence, note=note
-        )
+            obj, confidence = shown, INFERRED if confidence else ""
+        return change_of(key, obj, revision, self.fields, like=self.state.get(key), confidence=confidence, note=note)
 
     def gone(self, key: Key, revision: int, note: str = "", confidence: str = INFERRED) -> Change:
         known = self.state.get(key)
@@ -59,7 +57,9 @@ def state(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context
     key = written_key(step.key, facts.answer)
     answer = core_event(facts.answer) if key.resource == "events" else facts.answer
     if revisions[0] != facts.revision:
-        return [context.put(key, answer, revisions[0], INFERRED, "another object has the revision it was answered with")]
+        return [
+            context.put(key, answer, revisions[0], INFERRED, "another object has the revision it was answered with")
+        ]
     return [context.put(key, answer, revisions[0])]
 
 
@@ -82,7 +82,9 @@ def metadata_only(step: Step, revisions: tuple[int, ...], facts: Facts, context:
 def scale(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context) -> list[Change]:
     known = context.state.get(step.key)
     if known is None:
-        return [context.put(step.key, _stub(step, facts), revisions[0], UNKNOWN, "scaled; the object is not in the log")]
+        return [
+            context.put(step.key, _stub(step, facts), revisions[0], UNKNOWN, "scaled; the object is not in the log")
+        ]
     obj = known.decoded()
     spec = obj.setdefault("spec", {})
     wanted = ((facts.answer or {}).get("spec") or {}).get("replicas", 0)  # Go leaves a 0 out
@@ -120,7 +122,9 @@ def collection(step: Step, revisions: tuple[int, ...], facts: Facts, context: Co
     assert facts.answer is not None
     items = {item_key(step.key, item): item for item in facts.answer["items"]}
     targets = [key for key in items if key in context.state]
-    return _delete_all(targets, revisions, facts, context, "deleted with its collection; the revision is placed by time")
+    return _delete_all(
+        targets, revisions, facts, context, "deleted with its collection; the revision is placed by time"
+    )
 
 
 def selected(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context) -> list[Change]:

@@ -136,6 +136,7 @@ class _Planner:
     def run(self) -> Plan:
         unlogged = sorted(self.late, key=lambda step: step.answered)
         self._pin_what_writes_name(unlogged)
+        self._pin_what_the_snapshot_shows(unlogged)
         for revision in self.base.values():  # whatever the snapshot holds has its revision, logged or not
             self.holes.take(revision)
         for step in sorted(self.steps, key=lambda step: step.revision):
@@ -159,6 +160,17 @@ class _Planner:
             if earlier and _unlogged(earlier[-1]) == 1:
                 self._give(earlier[-1], (step.held,))
                 self.pinned.add(earlier[-1].record)
+
+    def _pin_what_the_snapshot_shows(self, unlogged: list[Step]) -> None:
+        """The revision that the snapshot shows of an object, if no answer tells it, is that of an unlogged write."""
+        for step in reversed(unlogged):
+            shown = self.base.get(step.key, 0)
+            if step.record in self.revisions or not self.holes.free(shown) or _unlogged(step) != 1:
+                continue
+            low, high = self.clock.bounds(step.received, step.answered)
+            if low < shown < high:
+                self._give(step, (shown,))
+                self.pinned.add(step.record)
 
     def _place_graceful_half(self, step: Step) -> None:
         """The deletionTimestamp that a deletion wrote just before it took the object away."""
@@ -219,8 +231,8 @@ class _Planner:
         if not shown or low >= self.base_revision:
             return low, high
         _, latest = self.clock.bounds(step.received, step.answered)
-        if latest <= self.base_revision or self.holes.free(shown):
-            return low, min(high, shown + 1)
+        if latest <= self.base_revision:
+            return low, min(high, shown)
         return max(low, self.base_revision), high
 
     def _choose(self, step: Step, low: int, high: int) -> int:
@@ -269,4 +281,3 @@ def _writers(steps: list[Step]) -> tuple[list[Step], list[Step], int]:
             step.floor, step.revision = 0, 0
             late.append(step)
     return list(writer.values()), late, repeats
-

@@ -27,8 +27,9 @@ STORED_AS: dict[tuple[str, str], tuple[str, str]] = {
 WRITE_VERBS = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
 _KNOWN_MEMBERS = frozenset(
-    "kind apiVersion level auditID stage requestURI verb user impersonatedUser sourceIPs userAgent objectRef "
-    "responseStatus requestObject responseObject requestReceivedTimestamp stageTimestamp annotations".split()
+    ["kind", "apiVersion", "level", "auditID", "stage", "requestURI", "verb", "user", "impersonatedUser", "sourceIPs"]
+    + ["userAgent", "objectRef", "responseStatus", "requestObject", "responseObject", "annotations"]
+    + ["requestReceivedTimestamp", "stageTimestamp"]
 )
 _KNOWN_STATUS = frozenset({"metadata", "code", "reason", "message"})
 
@@ -190,9 +191,7 @@ def _user(raw: Object) -> User:
 
 
 @lru_cache(maxsize=4096)
-def _shared_user(
-    name: str, uid: str, groups: tuple[str, ...], extra: tuple[tuple[str, tuple[str, ...]], ...]
-) -> User:
+def _shared_user(name: str, uid: str, groups: tuple[str, ...], extra: tuple[tuple[str, tuple[str, ...]], ...]) -> User:
     return User(name, uid, groups, dict(extra))
 
 

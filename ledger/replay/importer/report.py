@@ -60,7 +60,8 @@ class Report:
             "changes": {"known": self.known, "inferred": self.inferred, "unknown": self.unknown},
             "repeats": self.repeats,
             "unplaced": [
-                {"key": list(step.key), "effect": step.effect.value, "answered": step.answered} for step in self.unplaced
+                {"key": list(step.key), "effect": step.effect.value, "answered": step.answered}
+                for step in self.unplaced
             ],
             "overtaken": [{"key": list(one.key), "revision": one.revision, "note": one.note} for one in self.overtaken],
             "failedLate": self.failed_late,

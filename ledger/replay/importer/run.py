@@ -205,9 +205,7 @@ class _Import:
 
     def _settle(self, base: Base) -> Iterator[Entry]:
         """What the log alone would give beyond the snapshot was deleted before it; no record tells when."""
-        extra = [
-            key for key in self.state if key[:2] in base.covered and key not in base.objects
-        ]
+        extra = [key for key in self.state if key[:2] in base.covered and key not in base.objects]
         note = "not in the snapshot: deleted before it, by a request that is not in the log"
         revision, changes = 0, []
         for key in extra:
