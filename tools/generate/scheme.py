@@ -36,7 +36,6 @@ def main() -> None:
     options = parser.parse_args()
     default, everything = (read(options.facts, f"discovery-plain{suffix}.json.gz") for suffix in ("", "-api-all"))
     documents = read(options.facts, "openapi-v3-api-all.json.gz")
-    swagger = read(options.facts, "openapi-v2-api-all.json.gz")
     columns = read(options.facts, "table-columns-api-all.json")
 
     definitions = openapi.definitions(documents["documents"])
@@ -46,7 +45,7 @@ def main() -> None:
     write_resources(options.out / "resources.json", groups(default, everything), resources)
     write_columns(options.out / "columns.json", columns)
     write_xz(options.out / "schemas.json.xz", {name: without_prose(one) for name, one in definitions.items()})
-    write_xz(options.out / "openapi.json.xz", openapi.leftovers(documents, swagger))
+    write_xz(options.out / "openapi.json.xz", openapi.kept(documents))
     write(options.out / "version.json", dumps(read(options.facts, "version.json")) + "\n")
 
 

@@ -1,0 +1,335 @@
+"""OpenAPI v3 documents: /openapi/v3 lists them, each describes one group-version.
+
+A document is the recorded paths of a built-in group-version, or paths made by rule (openapi_paths), and every schema
+they lead to. Its hash, which is part of its address, is upstream's for a document that says what upstream's says, so
+that clients can keep what they cached, and a hash of its own bytes otherwise.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import lzma
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import orjson
+
+from ledger.apimachinery.resource import Schema
+from ledger.scheme import prose
+from ledger.scheme.builtin import data_file, group_versions, load_json
+from ledger.scheme.definition import ResourceDefinition, Version
+from ledger.scheme.openapi_paths import META, paths_of
+from ledger.scheme.schemas import PREFIX, load_definitions
+from ledger.scheme.scheme import Scheme
+
+# Documents that describe no resource and are always there.
+ALWAYS = (".well-known/openid-configuration", "api", "apis", "openid/v1/jwks", "version")
+_SECURITY = {
+    "BearerToken": {
+        "type": "apiKey",
+        "description": "Bearer Token authentication",
+        "name": "authorization",
+        "in": "header",
+    }
+}
+# Their list of kinds has an entry for the group-version of the document they stand in.
+_IN_EVERY_GROUP = (META + "DeleteOptions", META + "WatchEvent")
+
+
+class Document(NamedTuple):
+    """A document as it is sent."""
+
+    body: bytes
+    hash: str  # upper-case hexadecimal; "-PLAIN" behind upstream's hash where the descriptions are missing
+
+
+def names(scheme: Scheme) -> list[str]:
+    """The documents there are: "api/v1", "apis/apps", "apis/apps/v1", "version", ..."""
+    recorded = _recorded()["paths"]
+    found = list(ALWAYS)
+    for group in scheme.groups():
+        if f"apis/{group.name}" in recorded:
+            found.append(f"apis/{group.name}")
+        prefix = f"apis/{group.name}" if group.name else "api"
+        found += [f"{prefix}/{version}" for version in group.versions]
+    return sorted(found)
+
+
+@functools.lru_cache(maxsize=4)
+def index(scheme: Scheme) -> bytes:
+    """/openapi/v3: where each document is."""
+    paths = {name: {"serverRelativeURL": url(name, address(scheme, name))} for name in names(scheme)}
+    return orjson.dumps({"paths": paths})
+
+
+def url(name: str, hash: str) -> str:
+    return f"/openapi/v3/{name}?hash={hash}"
+
+
+@functools.lru_cache(maxsize=512)
+def address(scheme: Scheme, name: str) -> str:
+    """The hash of a document. Cheap for a built-in that is served as upstream serves it."""
+    known = _recorded()["hashes"].get(name)
+    if known and _is_whole(scheme, name):
+        return known if prose.descriptions() else f"{known}-PLAIN"
+    found = document(scheme, name)
+    assert found is not None
+    return found.hash
+
+
+@functools.lru_cache(maxsize=16)
+def document(scheme: Scheme, name: str) -> Document | None:
+    """One document; None when there is none of this name."""
+    made = build(scheme, name)
+    if made is None:
+        return None
+    body = go_json(made)
+    known = _recorded()["hashes"].get(name)
+    if known and _is_whole(scheme, name):
+        return Document(body, address(scheme, name))
+    return Document(body, hashlib.sha512(body).hexdigest().upper())
+
+
+def go_json(value: Any) -> bytes:
+    """JSON as Go's encoding/json writes it: <, > and & escaped."""
+    raw = orjson.dumps(value)
+    for char, escape in ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026")):
+        raw = raw.replace(char, escape)
+    return raw
+
+
+def build(scheme: Scheme, name: str) -> dict[str, Any] | None:
+    """The document as an object."""
+    if name not in names(scheme):
+        return None
+    group, version = _group_version(name)
+    found = parts(scheme, name)
+    referenced = collect(found.paths, found.schemas)
+    for always in _IN_EVERY_GROUP:
+        if always in referenced:
+            kinds = _registered(always) if found.custom else _kinds(always, group, version)
+            referenced[always] = {**referenced[always], "x-kubernetes-group-version-kind": kinds}
+    components: dict[str, Any] = {"schemas": referenced} if referenced else {}
+    if not found.custom:
+        components["securitySchemes"] = _SECURITY
+    info = {"title": "Kubernetes CRD Swagger", "version": "v0.1.0"}
+    if not found.custom:
+        info = {"title": "Kubernetes", "version": load_json("resources.json")["kubernetes"].rpartition(".")[0]}
+    return {"openapi": "3.0.0", "info": info, "paths": found.paths, "components": components}
+
+
+class Parts(NamedTuple):
+    """What a document is made of."""
+
+    paths: dict[str, Any]
+    schemas: dict[str, Schema]  # every schema it may refer to, without descriptions of built-ins
+    custom: bool  # describes custom resources only
+
+
+def parts(scheme: Scheme, name: str) -> Parts:
+    group, version = _group_version(name)
+    recorded = _recorded()["paths"].get(name, {})
+    definitions = _definitions()
+    served = scheme.resources(group, version) if version else []
+    by_rule = [(definition, one) for definition, one in served if definition.custom or not recorded]
+    if version:
+        resources = {definition.resource for definition, _ in served if not definition.custom}
+        recorded = {path: item for path, item in recorded.items() if _resource_of(path) in resources | {""}}
+    paths = {path: _expanded(item) for path, item in recorded.items()}
+    for definition, one in by_rule:
+        schema, schema_list = schema_names(definition, one)
+        paths |= paths_of(definition, one, schema, schema_list, _parameter)
+        if definition.custom:
+            definitions = definitions | {
+                schema: custom_schema(definition, one),
+                schema_list: custom_list_schema(definition, one, schema),
+            }
+    return Parts(dict(sorted(paths.items())), definitions, bool(by_rule) and all(one.custom for one, _ in served))
+
+
+def collect(paths: Any, schemas: dict[str, Schema]) -> dict[str, Schema]:
+    """Every schema that the paths lead to, by name, with descriptions where there are some."""
+    found: dict[str, Schema] = {}
+    waiting = list(_references(paths))
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = prose.describe(name, schemas[name])
+            waiting += _references(found[name])
+    return dict(sorted(found.items()))
+
+
+def _references(value: Any) -> Iterable[str]:
+    if isinstance(value, dict):
+        reference = value.get("$ref")
+        if isinstance(reference, str):
+            yield reference[len(PREFIX) :]
+        for one in value.values():
+            yield from _references(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _references(one)
+
+
+@functools.cache
+def _recorded() -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(lzma.decompress(data_file("openapi.json.xz").read_bytes()))
+    return found
+
+
+@functools.cache
+def _definitions() -> dict[str, Schema]:
+    return load_definitions()
+
+
+@functools.cache
+def _model_parameters() -> dict[tuple[str, str], dict[str, Any]]:
+    """(action, name) -> query parameter, as a recorded resource has it; "" is the action of what all share."""
+    recorded = _recorded()["paths"]["api/v1"]
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for path in ("/api/v1/namespaces/{namespace}/configmaps", "/api/v1/namespaces/{namespace}/configmaps/{name}"):
+        item = _expanded(recorded[path])
+        operations = [one for one in item.values() if isinstance(one, dict)]
+        for operation in [*operations, {"x-kubernetes-action": "", "parameters": item["parameters"]}]:
+            for one in operation.get("parameters", ()):
+                found[operation["x-kubernetes-action"], one["name"]] = one
+    return found
+
+
+def _parameter(action: str, name: str) -> dict[str, Any]:
+    model = _model_parameters()
+    return model.get((action, name)) or model.get(("list", name)) or model["", name]
+
+
+def _expanded(item: dict[str, Any]) -> dict[str, Any]:
+    """A recorded path item or operation with its parameters in place of their indices."""
+    parameters = _recorded()["parameters"]
+    return {
+        key: [parameters[index] for index in value]
+        if key == "parameters"
+        else (_expanded(value) if isinstance(value, dict) and "responses" in value else value)
+        for key, value in item.items()
+    }
+
+
+def _group_version(name: str) -> tuple[str, str]:
+    """("apps", "v1") of "apis/apps/v1", ("", "v1") of "api/v1", and no version of any other name."""
+    segments = name.split("/")
+    if segments[0] == "api" and len(segments) == 2:
+        return "", segments[1]
+    if segments[0] == "apis" and len(segments) == 3:
+        return segments[1], segments[2]
+    return "", ""
+
+
+def _resource_of(path: str) -> str:
+    """ "pods" of /api/v1/watch/namespaces/{namespace}/pods/{name}; "" of /api/v1/."""
+    segments = path.strip("/").split("/")
+    rest = segments[2:] if segments[0] == "api" else segments[3:]
+    rest = rest[1:] if rest[:1] == ["watch"] else rest
+    if rest[:2] == ["namespaces", "{namespace}"]:
+        rest = rest[2:]
+    return rest[0] if rest else ""
+
+
+def _is_whole(scheme: Scheme, name: str) -> bool:
+    """Whether this group-version is served exactly as recorded."""
+    group, version = _group_version(name)
+    if not version:
+        return True
+    recorded = {_resource_of(path) for path in _recorded()["paths"][name]} - {""}
+    return recorded == {definition.resource for definition, _ in scheme.resources(group, version)}
+
+
+def _kinds(name: str, group: str, version: str) -> list[dict[str, str]]:
+    kind = name.rpartition(".")[2]
+    kinds = [{"group": "", "kind": kind, "version": "v1"}]
+    if group:
+        kinds.append({"group": group, "kind": kind, "version": version})
+    return kinds
+
+
+def _registered(name: str) -> list[dict[str, str]]:
+    """What the documents of custom resources list: every group-version that is compiled into kube-apiserver."""
+    kind = name.rpartition(".")[2]
+    elsewhere = ("apiextensions.k8s.io", "apiregistration.k8s.io", "imagepolicy.k8s.io")
+    known = [(g, v) for g, v in group_versions() if g not in elsewhere and (g, v) != ("batch", "v2alpha1")]
+    return [{"group": group, "kind": kind, "version": version} for group, version in sorted(known)]
+
+
+def schema_names(definition: ResourceDefinition, version: Version) -> tuple[str, str]:
+    """The definitions of a kind and of its list: ("com.example.v1.Widget", "com.example.v1.WidgetList")."""
+    if definition.custom:
+        package = ".".join([*reversed(definition.group.split(".")), version.name])
+    else:
+        package = f"io.k8s.api.{definition.group.partition('.')[0] or 'core'}.{version.name}"
+    return f"{package}.{definition.kind}", f"{package}.{definition.list_kind}"
+
+
+_CONVENTIONS = "More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md"
+
+
+def _meta_properties(kind: str) -> dict[str, Schema]:
+    """apiVersion, kind and metadata as every object (`kind` ObjectMeta) or list (ListMeta) has them."""
+    named = "io.k8s.api.core.v1.ConfigMap"
+    described = prose.describe(named, _definitions()[named])["properties"]
+    text = f"Standard object's metadata. {_CONVENTIONS}#metadata"
+    if kind == "ListMeta":
+        text = f"Standard list metadata. {_CONVENTIONS}#types-kinds"
+    metadata = {"description": text, "allOf": [{"$ref": f"{PREFIX}{META}{kind}"}]}
+    return {"apiVersion": described["apiVersion"], "kind": described["kind"], "metadata": metadata}
+
+
+def _selectable(version: Version) -> dict[str, Any]:
+    fields = [{"fieldPath": field} for field in version.selectable_fields]
+    return {"x-kubernetes-selectable-fields": fields} if fields else {}
+
+
+def custom_schema(definition: ResourceDefinition, version: Version) -> Schema:
+    """The published schema of a custom kind: the CRD's own, with the fields that every object has."""
+    given = version.schema or {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    if given.get("x-kubernetes-preserve-unknown-fields") and not given.get("properties"):
+        given = {"type": "object"} | given
+    given = _published(given)
+    properties = {**given.get("properties", {}), **_meta_properties("ObjectMeta")}
+    kind = {"group": definition.group, "kind": definition.kind, "version": version.name}
+    return {
+        **{key: value for key, value in given.items() if key != "properties"},
+        "properties": dict(sorted(properties.items())),
+        "x-kubernetes-group-version-kind": [kind],
+        **_selectable(version),
+    }
+
+
+def _published(schema: Schema) -> Schema:
+    """What a CRD's schema says by extension, said in OpenAPI as well."""
+    found = dict(schema)
+    if schema.get("x-kubernetes-int-or-string") and "anyOf" not in schema:
+        found = {"anyOf": [{"type": "integer"}, {"type": "string"}], **schema}
+    if isinstance(schema.get("properties"), dict):
+        found["properties"] = {name: _published(one) for name, one in sorted(schema["properties"].items())}
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            found[key] = _published(schema[key])
+    if schema.get("x-kubernetes-embedded-resource"):
+        found["properties"] = dict(sorted({**found.get("properties", {}), **_meta_properties("ObjectMeta")}.items()))
+        found["required"] = list(dict.fromkeys([*schema.get("required", ()), "kind", "apiVersion"]))
+    return found
+
+
+def custom_list_schema(definition: ResourceDefinition, version: Version, schema: str) -> Schema:
+    kind = {"group": definition.group, "kind": definition.list_kind, "version": version.name}
+    items = {
+        "description": f"List of {definition.resource}. {_CONVENTIONS}",
+        "type": "array",
+        "items": {"$ref": PREFIX + schema},
+    }
+    return {
+        "description": f"{definition.list_kind} is a list of {definition.kind}",
+        "type": "object",
+        "required": ["items"],
+        "properties": dict(sorted({**_meta_properties("ListMeta"), "items": items}.items())),
+        "x-kubernetes-group-version-kind": [kind],
+        **_selectable(version),
+    }
