@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from ledger.apimachinery.http import Headers, Request, Response
-from ledger.apimachinery.status import StatusError
+from ledger.apimachinery.status import StatusError, bad_request
 from ledger.wire import answers
 from ledger.wire.connection import Connection, Wire, body_cut_short, body_too_large, body_too_slow, log
 from ledger.wire.http1_syntax import BARE_LF, ChunkedBody, Fields, Malformed, RequestLine, parse_fields
@@ -203,15 +203,15 @@ class Body:
         config = self.http1.wire.config
         if self.fields.content_length > config.body_bytes_max:
             raise body_too_large(config.body_bytes_max)
-        if self._take():
-            return
-        with trio.move_on_after(config.body_timeout_s) as slow:
-            try:
+        try:
+            if self._take():
+                return
+            with trio.move_on_after(config.body_timeout_s) as slow:
                 await self._receive_rest()
-            except Disconnected:
-                raise body_cut_short() from None
-            except Malformed as malformed:
-                raise StatusError(400, "BadRequest", malformed.why) from None
+        except Disconnected:
+            raise body_cut_short() from None
+        except Malformed as malformed:
+            raise bad_request(malformed.why) from None
         if slow.cancelled_caught:
             raise body_too_slow()
 

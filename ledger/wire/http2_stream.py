@@ -109,6 +109,8 @@ class Stream:
             if self.ending and not self.gone and self.answering and not self.sending:
                 self.conn.h2.end_stream(self.id)
                 self.answering = False
+            if not (self.finished or self.gone or self.answering):
+                await self._discard_body()
         except (Disconnected, ProtocolError) as gone:
             log.debug("%s: stream %d: %s", connection.client, self.id, gone)
         finally:
@@ -158,6 +160,19 @@ class Stream:
                 await self._change()
         if slow.cancelled_caught:
             raise body_too_slow()
+
+    async def _discard_body(self) -> None:
+        """After an early answer: lets the peer notice it, for curl forgets an answer that a reset follows at once."""
+        config = self.conn.wire.config
+        left = config.discard_bytes_max
+        with trio.move_on_after(config.linger_s):
+            while not (self.finished or self.gone) and left > 0:
+                self.body.clear()
+                left -= self.uncredited
+                length, self.uncredited = self.uncredited, 0
+                self.conn.credit(self.id, length)
+                self.conn.collect()
+                await self._change()
 
     # -- the response
 
