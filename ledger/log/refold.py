@@ -21,15 +21,24 @@ class Checkpoint(NamedTuple):
     position: int
 
 
-class Tables(Protocol):
-    """What folds are written to, and the log beside it."""
+class Log(Protocol):
+    """What folds are made of."""
 
     def read(self) -> AbstractContextManager[Read]: ...
+
+
+class Tables(Protocol):
+    """What folds are written to."""
+
     def write_rows(self, rows: Rows) -> None: ...  # one transaction
     def clear(self, tables: Sequence[str]) -> None: ...
 
 
-def bring_up_to_date(tables: Tables, folds: Sequence[Fold], progress: Progress | None = None) -> list[str]:
+class LogAndTables(Log, Tables, Protocol):
+    """Both in one place, as in a store."""
+
+
+def bring_up_to_date(tables: LogAndTables, folds: Sequence[Fold], progress: Progress | None = None) -> list[str]:
     """Folds whatever the checkpoints say is missing; the names of the folds that were."""
     with tables.read() as read:
         end = read.last_position()
@@ -46,7 +55,7 @@ def bring_up_to_date(tables: Tables, folds: Sequence[Fold], progress: Progress |
 
 
 def refold(
-    log: Tables, target: Tables, folds: Sequence[Fold], after: int, upto: int, progress: Progress | None = None
+    log: Log, target: Tables, folds: Sequence[Fold], after: int, upto: int, progress: Progress | None = None
 ) -> None:
     """Folds the events after position `after`, `upto` included, in slices that each move the checkpoints along."""
     done = after

@@ -107,6 +107,13 @@ class Store:
         with self.read() as read:
             return next((change.revision for change in read.changes(0, read.head())), 0)
 
+    def span(self) -> tuple[int, int] | None:
+        """When the first and the last event of the log were answered; None in an empty log."""
+        with self.read() as read:
+            last = read.event(read.last_position())
+            first = next(read.events(0, 1), None)
+        return None if first is None or last is None else (first.answered, last.answered)
+
     @contextmanager
     def view(self, revision: int | None = None) -> Iterator[View]:
         """The state now, or as of a revision (included). Raises FutureRevision."""
