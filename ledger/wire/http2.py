@@ -32,6 +32,8 @@ from ledger.wire.stream import Disconnected
 LAST_WORDS_S = 1.0  # for the GOAWAY that explains why we leave
 TINY_DATA_BYTES = 64  # a DATA frame below this costs us more than it carries
 BYTES_PER_ALLOWANCE = 512  # what we must have sent for one more window update to be plausible
+# Handlers of reset streams may still be ending when the next streams open; more than this is an attack.
+HANDLERS_PER_STREAM = 2
 NUISANCES = (h2.events.PingReceived, h2.events.PriorityUpdated, h2.events.UnknownFrameReceived)
 
 
@@ -137,7 +139,7 @@ class Http2:
     def _open(self, event: h2.events.RequestReceived) -> None:
         stream_id, finished = event.stream_id, event.stream_ended is not None
         assert stream_id is not None and event.headers is not None
-        if self.leaving or len(self.streams) >= self.wire.config.streams_max:
+        if self.leaving or len(self.streams) >= HANDLERS_PER_STREAM * self.wire.config.streams_max:
             self._charge()
             self.reset(stream_id, ErrorCodes.REFUSED_STREAM)
             return

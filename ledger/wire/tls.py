@@ -132,6 +132,8 @@ class TlsStream(PlainStream):
         if "http request" in str(error):
             try:
                 self.socket.send(PLAIN_HTTP_ANSWER)
+                super().end_sending()
+                self.socket.recv(RECEIVE_BYTES)  # what is left unread would turn our close into a reset
             except OSError:
                 return  # a courtesy; the peer is being disconnected either way
 

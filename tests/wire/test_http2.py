@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import pytest
+import trio
+
+from ledger.apimachinery.http import Request, Response, Write
+from tests.wire.wire_server import echo, run, serving
+
+
+@pytest.mark.parametrize(
+    "path, method, body, status, expected",
+    [
+        ("/a%2F?b=%20", "GET",  None,                  200, b"GET /a%2F?b=%20 "),
+        ("/a",          "POST", b"hello",              200, b"POST /a? hello"),
+        ("/a",          "HEAD", None,                  200, b""),
+        ("/stream",     "GET",  None,                  200, b"one two three"),
+        ("/stream",     "HEAD", None,                  200, b""),
+        ("/status?204", "GET",  None,                  204, b""),
+        ("/status?304", "GET",  None,                  304, b""),
+        ("/raises",     "GET",  None,                  500, b"500 Internal Server Error: the handler failed"),
+        ("/big",        "GET",  None,                  200, bytes(1_000_000)),
+        ("/early",      "POST", b"x" * 1000,           401, b"Unauthorized"),
+    ],
+)  # fmt: skip
+def test_requests_are_answered(path: str, method: str, body: bytes | None, status: int, expected: bytes) -> None:
+    async def test() -> None:
+        async with serving() as server, server.http2() as client:
+            answer = await client.answer(await client.ask(method, path, body))
+            assert (answer.status, answer.body, answer.reset) == (status, expected, None)
+            assert "date" in answer.headers
+            if expected and not path.startswith("/stream"):
+                assert answer.headers["content-length"] == str(len(expected))
+
+    run(test)
+
+
+def test_a_connection_does_not_freeze_at_any_number_of_requests() -> None:
+    async def test() -> None:
+        async with serving() as server, server.http2() as client:
+            for batch in range(25):
+                asked = [await client.ask("GET", f"/{batch}-{number}") for number in range(100)]
+                for number, stream_id in enumerate(asked):
+                    assert (await client.answer(stream_id)).body == f"GET /{batch}-{number}? ".encode()
+
+    run(test)
+
+
+@pytest.mark.parametrize("size, status", [(3 * 1024 * 1024, 200), (3 * 1024 * 1024 + 1, 413)])
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_large_body_arrives_through_small_windows_up_to_the_limit(size: int, status: int, announced: bool) -> None:
+    async def test() -> None:
+        async with serving() as server, server.http2() as client:
+            length = [(b"content-length", b"%d" % size)] if announced else []
+            fields = [(b":method", b"POST"), (b":scheme", b"http"), (b":authority", b"a"), (b":path", b"/p"), *length]
+            stream_id = await client.headers(*fields, end=False)
+            left = size
+            while left and stream_id not in client.ended:
+                room = min(client.h2.local_flow_control_window(stream_id), 16384, left)
+                if room:
+                    left -= room
+                    client.h2.send_data(stream_id, bytes(room), end_stream=not left)
+                    await client.flush()
+                else:
+                    await client.receive()
+            answer = await client.answer(stream_id)
+            assert answer.status == status
+            assert len(answer.body) == size + 9 if status == 200 else b"limit is 3145728" in answer.body
+            assert (await client.get("/next")).status == 200
+
+    run(test)
+
+
+def test_a_stream_nobody_reads_does_not_hold_up_the_others() -> None:
+    async def test() -> None:
+        async with serving() as server, server.http2() as client:
+            client.reading_window = False
+            stalled = await client.ask("GET", "/big")
+            while client.h2.remote_flow_control_window(stalled) > 0:
+                await client.receive()
+            client.h2.increment_flow_control_window(1_000_000)  # of the connection, not of the stream
+            await client.flush()
+            assert (await client.get("/next")).body == b"GET /next? "
+            client.h2.increment_flow_control_window(1_000_000, stalled)
+            await client.flush()
+            assert len((await client.answer(stalled)).body) == 1_000_000
+
+    run(test)
+
+
+def test_a_stream_that_fails_is_reset_and_not_ended() -> None:
+    async def test() -> None:
+        async with serving() as server, server.http2() as client:
+            answer = await client.get("/stream-raises")
+            assert (answer.body, answer.reset) == (b"one ", 2)  # INTERNAL_ERROR
+            assert (await client.get("/next")).status == 200
+
+    run(test)
+
+
+@pytest.mark.parametrize("leaving", ["reset", "close"])
+def test_a_handler_is_cancelled_when_its_client_leaves(leaving: str) -> None:
+    left = trio.Event()
+
+    async def watch(write: Write) -> None:
+        try:
+            await write(b"first")
+            await trio.sleep_forever()
+        finally:
+            left.set()
+
+    async def handler(request: Request) -> Response:
+        return Response(200, [], stream=watch, endless=True) if request.raw_path == "/watch" else await echo(request)
+
+    async def test() -> None:
+        async with serving(handler) as server:
+            async with server.http2() as client:
+                stream_id = await client.ask("GET", "/watch")
+                while stream_id not in client.answers or not client.answers[stream_id].body:
+                    await client.receive()
+                if leaving == "reset":
+                    client.h2.reset_stream(stream_id)
+                    await client.flush()
+                    await left.wait()
+                    assert (await client.get("/next")).status == 200
+            await left.wait()
+
+    run(test)
+
+
+def test_more_streams_than_allowed_are_refused_not_queued() -> None:
+    release = trio.Event()
+
+    async def handler(request: Request) -> Response:
+        await release.wait()
+        return Response(200)
+
+    async def test() -> None:
+        async with serving(handler, streams_max=10) as server, server.http2() as client:
+            asked = [await client.ask("GET", "/") for _ in range(10)]
+            client.h2.reset_stream(asked[0])  # makes room in h2's eyes; the handler is cancelled and gone as well
+            asked.append(await client.ask("GET", "/"))
+            release.set()
+            assert [(await client.answer(stream_id)).status for stream_id in asked[1:]] == [200] * 10
+
+    run(test)
