@@ -87,7 +87,7 @@ def to_json(document: Any, pretty: bool) -> bytes:
 
 
 def to_yaml(document: Any) -> bytes:
-    return yaml.dump(document, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=float("inf")).encode()
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=1 << 30).encode()
 
 
 class _Dumper(yaml.CSafeDumper):

@@ -108,7 +108,7 @@ def build(scheme: Scheme, name: str) -> dict[str, Any] | None:
     referenced = collect(found.paths, found.schemas)
     for always in _IN_EVERY_GROUP:
         if always in referenced:
-            kinds = _registered(always) if found.custom else _kinds(always, group, version)
+            kinds = registered(always) if found.custom else _kinds(always, group, version)
             referenced[always] = {**referenced[always], "x-kubernetes-group-version-kind": kinds}
     components: dict[str, Any] = {"schemas": referenced} if referenced else {}
     if not found.custom:
@@ -250,12 +250,25 @@ def _kinds(name: str, group: str, version: str) -> list[dict[str, str]]:
     return kinds
 
 
-def _registered(name: str) -> list[dict[str, str]]:
-    """What the documents of custom resources list: every group-version that is compiled into kube-apiserver."""
+# Group-versions of other schemes than the one that the documents of custom resources are made from.
+ELSEWHERE = frozenset(
+    {
+        ("admission.k8s.io", "v1"),
+        ("admission.k8s.io", "v1beta1"),
+        ("apiextensions.k8s.io", "v1"),
+        ("apiextensions.k8s.io", "v1beta1"),
+        ("apiregistration.k8s.io", "v1"),
+        ("apiregistration.k8s.io", "v1beta1"),
+        ("imagepolicy.k8s.io", "v1alpha1"),
+    }
+)
+
+
+def registered(name: str, more: Iterable[tuple[str, str]] = ()) -> list[dict[str, str]]:
+    """The kind in every group-version that is compiled into kube-apiserver, and in `more`."""
     kind = name.rpartition(".")[2]
-    elsewhere = ("apiextensions.k8s.io", "apiregistration.k8s.io", "imagepolicy.k8s.io")
-    known = [(g, v) for g, v in group_versions() if g not in elsewhere and (g, v) != ("batch", "v2alpha1")]
-    return [{"group": group, "kind": kind, "version": version} for group, version in sorted(known)]
+    known = {one for one in group_versions() if one not in ELSEWHERE and one != ("batch", "v2alpha1")}
+    return [{"group": group, "kind": kind, "version": version} for group, version in sorted(known | {*more})]
 
 
 def schema_names(definition: ResourceDefinition, version: Version) -> tuple[str, str]:

@@ -11,30 +11,30 @@ from ledger.handlers.discovery import discovery_handler
 from ledger.handlers.root import root_handler
 from ledger.handlers.version import version_handler
 from ledger.scheme.runtime_config import RuntimeConfig
-from ledger.scheme.scheme import builtin
+from ledger.scheme.scheme import Scheme, builtin
 from tests.handlers.corpus import CORPUS, failures, request, send
 
 DEFAULT = builtin()
 EVERYTHING = builtin(RuntimeConfig.parse("api/all=true"))
-SCENARIOS = [
-    ("scenarios/discovery/groups.json", DEFAULT),
-    ("scenarios/discovery/aggregated.json", DEFAULT),
-    ("scenarios/discovery/resources-core-and-workloads.json", DEFAULT),
-    ("scenarios/discovery/version-and-health.json", DEFAULT),
-    ("scenarios-api-all/groups-and-resources.json", EVERYTHING),
+SCENARIOS = [  # the last one was recorded with its port left in
+    ("scenarios/discovery/groups.json", DEFAULT, "192.0.2.1:6443"),
+    ("scenarios/discovery/aggregated.json", DEFAULT, "192.0.2.1:6443"),
+    ("scenarios/discovery/resources-core-and-workloads.json", DEFAULT, "192.0.2.1:6443"),
+    ("scenarios/discovery/version-and-health.json", DEFAULT, "192.0.2.1:6443"),
+    ("scenarios-api-all/groups-and-resources.json", EVERYTHING, "192.0.2.1:37463"),
 ]
 
 
-def discovering(scheme=DEFAULT) -> Handler:
-    return discovery_handler(lambda: scheme, "192.0.2.1:6443")
+def discovering(scheme: Scheme = DEFAULT, address: str = "192.0.2.1:6443") -> Handler:
+    return discovery_handler(lambda: scheme, address)
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("file, scheme", SCENARIOS, ids=[name for name, _ in SCENARIOS])
-def test_recorded_exchanges(file, scheme) -> None:
+@pytest.mark.parametrize("file, scheme, address", SCENARIOS, ids=[one[0] for one in SCENARIOS])
+def test_recorded_exchanges(file: str, scheme: Scheme, address: str) -> None:
     def handler_for(path: str) -> Handler | None:
         if path.startswith("/api"):
-            return discovering(scheme)
+            return discovering(scheme, address)
         return version_handler() if path.startswith("/version") else None
 
     if not (CORPUS / file).exists():
