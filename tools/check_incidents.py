@@ -19,6 +19,7 @@ from pathlib import Path
 import orjson
 
 from ledger.apimachinery.resource import Key, Object
+from ledger.log.event import Change
 from ledger.replay.importer.base import Base, read_base
 from ledger.replay.importer.report import Report
 from ledger.replay.importer.run import import_log
@@ -65,21 +66,27 @@ def check(folder: Path, scheme: Scheme, audit: list[str] | None = None) -> tuple
     """Imports the folder's log on its base and compares every snapshot."""
     paths = audit or sorted(str(path) for path in folder.glob("audit*.jsonl.gz") if "webhook" not in path.name)
     report, entries = import_log(paths, read_base(str(folder / "base.json.gz"), scheme), scheme)
-    changes = (change for entry in entries for change in entry.changes)
+    given = [change for entry in entries for change in entry.changes]
+    changes = iter(sorted(given, key=lambda change: change.revision))
     state: State = {}
     comparisons = []
     waiting = next(changes, None)
-    last = 0
     for name, snapshot in snapshots(folder, scheme):
         while waiting is not None and waiting.revision <= snapshot.revision:
-            assert waiting.revision > last, f"revision {waiting.revision} after {last}"
-            last = waiting.revision
             apply_change(state, waiting)
             waiting = next(changes, None)
         comparisons.append(compare(name, snapshot, state))
-    for _ in changes:
-        pass
+    check_order(given)
     return report, comparisons
+
+
+def check_order(changes: list[Change]) -> None:
+    """What the engine relies on: a revision is one change's, and each object's ascend as they come."""
+    last: dict[Key, int] = {}
+    assert len({change.revision for change in changes}) == len(changes)
+    for change in changes:
+        assert last.get(change.key, 0) < change.revision, change.key
+        last[change.key] = change.revision
 
 
 def compare(name: str, snapshot: Base, state: State) -> Comparison:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any, NamedTuple
 
-from ledger.apimachinery.resource import Key, Object
+from ledger.apimachinery.resource import GVR, Key, Object
 from ledger.apimachinery.selectors import LabelSelector, parse_field_selector, parse_label_selector
 from ledger.apimachinery.times import rfc3339
 from ledger.log.event import Change
@@ -82,9 +82,8 @@ def metadata_only(step: Step, revisions: tuple[int, ...], facts: Facts, context:
 def scale(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context) -> list[Change]:
     known = context.state.get(step.key)
     if known is None:
-        return [
-            context.put(step.key, _stub(step, facts), revisions[0], UNKNOWN, "scaled; the object is not in the log")
-        ]
+        obj = _stub(step, facts, context.scheme)
+        return [context.put(step.key, obj, revisions[0], UNKNOWN, "scaled; the object is not in the log")]
     obj = known.decoded()
     spec = obj.setdefault("spec", {})
     wanted = ((facts.answer or {}).get("spec") or {}).get("replicas", 0)  # Go leaves a 0 out
@@ -219,7 +218,7 @@ def bound(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context
     request = facts.request if isinstance(facts.request, dict) else {}
     node = (request.get("target") or {}).get("name") or ""
     if known is None or not node:
-        obj = known.decoded() if known else _stub(step, facts)
+        obj = known.decoded() if known else _stub(step, facts, context.scheme)
         return [context.put(step.key, obj, revisions[0], UNKNOWN, "bound to a node that the log does not name")]
     pod = known.decoded()
     pod.setdefault("spec", {})["nodeName"] = node
@@ -282,10 +281,11 @@ def requested(step: Step, revisions: tuple[int, ...], facts: Facts, context: Con
     known = context.state.get(step.key)
     request = facts.request
     if facts.verb == "create" and isinstance(request, dict):
-        obj = {**request, "metadata": {**_stub(step, facts)["metadata"], **(request.get("metadata") or {})}}
+        stub = _stub(step, facts, context.scheme)
+        obj = {**stub, **request, "metadata": {**stub["metadata"], **(request.get("metadata") or {})}}
         return [context.put(step.key, obj, revisions[0], INFERRED, "the answer is not in the log: as requested")]
     if known is None:
-        obj = request if isinstance(request, dict) and facts.verb == "update" else _stub(step, facts)
+        obj = request if isinstance(request, dict) and facts.verb == "update" else _stub(step, facts, context.scheme)
         return [context.put(step.key, obj, revisions[0], UNKNOWN, "changed by a request, from a state not in the log")]
     before = known.decoded()
     if facts.verb == "update" and isinstance(request, dict):
@@ -325,12 +325,12 @@ def unseen(step: Step, revisions: tuple[int, ...], facts: Facts, context: Contex
     if known is None:
         if facts.verb not in ("create", "update", "patch"):
             return []
-        return [context.put(step.key, _stub(step, facts), revisions[0], UNKNOWN, "its content is not in the log")]
+        return [context.put(step.key, _stub(step, facts, context.scheme), revisions[0], UNKNOWN, "its content is not in the log")]
     note = "its content after this write is not in the log; shown as it was before"
     return [context.put(step.key, known.decoded(), revisions[0], UNKNOWN, note)]
 
 
-def _stub(step: Step, facts: Facts) -> Object:
+def _stub(step: Step, facts: Facts, scheme: Scheme) -> Object:
     """All that is known of an object whose content was never logged: it exists."""
     meta: Object = {"name": step.key.name}
     if step.key.namespace:
@@ -339,7 +339,11 @@ def _stub(step: Step, facts: Facts) -> Object:
         meta["uid"] = facts.uid
     if facts.verb == "create":
         meta["creationTimestamp"] = rfc3339(facts.answered)
-    return {"metadata": meta}
+    found = scheme.find(GVR(step.key.group, facts.version, step.key.resource))
+    if found is None:
+        return {"metadata": meta}
+    kind = found[1].kind
+    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta}
 
 
 CONCLUSIONS: dict[Effect, Conclusion] = {

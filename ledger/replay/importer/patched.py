@@ -11,6 +11,7 @@ from ledger.apimachinery.patch_strategic import apply_strategic_patch
 from ledger.apimachinery.resource import GVK, Object, Schema, split_api_version
 from ledger.apimachinery.status import StatusError
 from ledger.replay.importer.record import Facts
+from ledger.scheme.normalize import Mismatch, normalize
 from ledger.scheme.scheme import Scheme
 
 
@@ -38,7 +39,9 @@ def after_patch(before: Object, facts: Facts, api_version: str, kind: str, schem
         if schema is None:
             return Patched(merged, "")
         strategic = apply_strategic_patch(deepcopy(before), deepcopy(_without_identity(patch)), schema)
-    except (StatusError, PatchFailed) as error:
+        gvk = GVK(*split_api_version(api_version), kind)
+        strategic, merged = normalize(gvk, strategic), normalize(gvk, merged)
+    except (StatusError, PatchFailed, Mismatch) as error:
         return Patched(None, f"the patch does not fit the state that is known: {error}")
     return Patched(strategic, "" if strategic == merged else "read as a strategic patch; a merge patch looks alike")
 

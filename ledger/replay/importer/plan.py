@@ -75,9 +75,15 @@ class Timeline:
         return self._ended[place - 1] if place else 0
 
     def at(self, moment: int) -> int:
-        """The last revision whose answer had been given, as had all before it."""
+        """About which revision was reached then: straight lines between what had been answered, as had all before it."""
         place = bisect_right(self._ended, moment)
-        return self.revisions[place - 1] if place else 0
+        if place == 0:
+            return 0
+        revision = self.revisions[place - 1]
+        if place == len(self.revisions):
+            return revision
+        begin, end = self._ended[place - 1], self._ended[place]
+        return revision + (self.revisions[place] - revision) * (moment - begin) // (end - begin)
 
 
 @dataclass(slots=True)
@@ -185,8 +191,11 @@ class _Planner:
         """Into free revisions between the object's own neighbours, as near to its time as can be."""
         low, high = self._object_bounds(step)
         chosen: list[int] = []
-        for _ in range(_unlogged(step)):
-            revision = self._choose(step, low, high)
+        count = _unlogged(step)
+        for place in range(count):
+            # Of several changes the last was made when the answer came, the others before, since the request did.
+            moment = step.answered - (step.answered - step.received) * (count - 1 - place) // count
+            revision = self._choose(step, moment, low, high)
             if not revision:
                 break
             chosen.append(revision)
@@ -235,14 +244,14 @@ class _Planner:
             return low, min(high, shown)
         return max(low, self.base_revision), high
 
-    def _choose(self, step: Step, low: int, high: int) -> int:
+    def _choose(self, step: Step, moment: int, low: int, high: int) -> int:
         """A free revision above `low` and below `high`; 0: there is none."""
         soft_low, soft_high = self.clock.bounds(step.received, step.answered)
         for revision in self.objects[step.key].seen if step.key in self.objects else ():
             if max(low, soft_low) < revision < min(high, soft_high) and self.holes.free(revision):
                 self.pinned.add(step.record)
                 return revision
-        around = max(self.clock.at(step.answered), low)
+        around = max(self.clock.at(moment), low)
         above, below = self.holes.at_or_above(around + 1), self.holes.at_or_below(around)
         fits = [revision for revision in (above, below) if max(low, 0) < revision < high]
         inside = [revision for revision in fits if soft_low < revision < soft_high]

@@ -44,6 +44,7 @@ class Facts(NamedTuple):
     verb: str
     subresource: str
     key: Key
+    version: str  # objectRef's apiVersion, without the group
     code: int
     uri: str
     uid: str  # objectRef's
@@ -78,6 +79,7 @@ def facts_of(record: RawRecord) -> Facts:
         verb=record["verb"],
         subresource=reference.get("subresource", ""),
         key=_key(group, resource, reference, answer or {}),
+        version=reference.get("apiVersion", ""),
         code=_part(record, "responseStatus").get("code") or 0,
         uri=record["requestURI"],
         uid=reference.get("uid", ""),
@@ -145,8 +147,8 @@ def query_of(uri: str) -> dict[str, list[str]]:
     return parse_qs(urlsplit(uri).query, keep_blank_values=True)
 
 
-def event_of(record: RawRecord, facts: Facts) -> Event:
-    """The log's Event of a record; `response_body` holds the answer, and is dropped where a change holds it too."""
+def event_of(record: RawRecord, facts: Facts, *, without_answer: bool = False) -> Event:
+    """The log's Event of a record; the answer is left out where a change holds it too."""
     reference = _part(record, "objectRef")
     status = _part(record, "responseStatus")
     request, answer = facts.request, facts.answer
@@ -175,7 +177,7 @@ def event_of(record: RawRecord, facts: Facts) -> Event:
         level=record.get("level") or "",
         content_type="application/json" if request is not None else "",
         request_body=orjson.dumps(request) if request is not None else b"",
-        response_body=orjson.dumps(answer) if answer is not None else b"",
+        response_body=b"" if answer is None or without_answer else orjson.dumps(answer),
         annotations=record.get("annotations") or {},
         rest=_rest(record, reference, status),
     )

@@ -21,7 +21,7 @@ from ledger.registry.body import selectable
 from ledger.replay.importer.base import Base
 from ledger.replay.importer.conclude import INFERRED, Context, conclude, terminating
 from ledger.replay.importer.index import Index, read_index, usable_facts
-from ledger.replay.importer.lines import Located, read_records
+from ledger.replay.importer.lines import Located, RawRecord, read_records
 from ledger.replay.importer.plan import Plan, plan
 from ledger.replay.importer.record import Facts, event_of, revision_of
 from ledger.replay.importer.report import Report
@@ -65,6 +65,7 @@ class _Import:
         self.pending: list[Pending] = []
         self.continued = 0
         self.firsts = sorted(revisions[0] for revisions in planned.revisions.values())
+        self.contended = _contended(index, planned)
         self.versions = {
             (one.stored_as, version.kind.api_version): version
             for one in scheme.definitions.values()
@@ -79,13 +80,12 @@ class _Import:
         for located, number in self._in_order():
             facts = usable_facts(located, None)
             assert facts is not None
-            event = event_of(located.record, facts)
             revisions = self.plan.revisions.get(number)
             if revisions is None:
-                yield Entry(event, ())
+                yield Entry(event_of(located.record, facts), ())
                 continue
             yield from self._until(revisions[0])
-            yield self._entry(event, facts, self.steps[number], revisions)
+            yield self._entry(located.record, facts, self.steps[number], revisions)
         yield from self._until(None)
         yield Entry(self._closing(), ())
 
@@ -107,11 +107,13 @@ class _Import:
                 yield found
                 turn += 1
 
-    def _entry(self, event: Event, facts: Facts, step: Step, revisions: tuple[int, ...]) -> Entry:
-        """The event with its changes, as far as no other entry's come between; the rest waits."""
+    def _entry(self, record: RawRecord, facts: Facts, step: Step, revisions: tuple[int, ...]) -> Entry:
+        """The event with its changes; one that another write of the same object comes before has to wait."""
         changes = conclude(step, revisions, facts, self.context)
-        if step.effect is Effect.STATE and _is_answer(facts, changes[0]):
-            event = replace(event, response_body=b"")
+        held = step.effect is Effect.STATE and _is_answer(facts, changes[0])
+        event = event_of(record, facts, without_answer=held)
+        if len(revisions) == 1 and len(changes) == 1 and changes[0].key[:2] != CRDS:
+            return self._given(event, changes)
         changes = [*changes, *self._instances_of(changes, facts)]
         after = bisect_right(self.firsts, revisions[0])
         limit = self.firsts[after] if after < len(self.firsts) else 1 << 62
@@ -119,11 +121,19 @@ class _Import:
             limit = min(limit, self.pending[0].revision)
         own: list[Change] = []
         for change in sorted(self._numbered(changes, revisions[-1]), key=lambda change: change.revision):
-            if change.revision < limit:
+            if change.revision < limit or self._first_in_line(change, revisions[0]):
                 own.append(change)
             else:
                 heapq.heappush(self.pending, Pending(change.revision, change, event))
         return self._given(event, own)
+
+    def _first_in_line(self, change: Change, after: int) -> bool:
+        """Whether no planned write of the same object lies between; of what was not planned nothing is known."""
+        planned = self.contended.get(change.key)
+        if planned is None:
+            return False
+        place = bisect_right(planned, after)
+        return place == len(planned) or planned[place] >= change.revision
 
     def _numbered(self, changes: list[Change], after: int) -> Iterator[Change]:
         """Gives revisions to changes that the plan could not foresee."""
@@ -244,6 +254,21 @@ def _not_a_request(what: str, moment: int) -> Event:
 def _is_answer(facts: Facts, change: Change) -> bool:
     """Whether the change alone gives the answer back."""
     return change.confidence == "" and change.api_version == (facts.answer or {}).get("apiVersion")
+
+
+def _contended(index: Index, planned: Plan) -> dict[Key, list[int]]:
+    """All planned revisions of the objects that some step writes at more than one revision, ascending."""
+    keys: dict[Key, list[int]] = {}
+    for step in index.steps:
+        if len(planned.revisions.get(step.record, ())) > 1:
+            keys.update((key, []) for key in step.items or (step.key,))
+    for step in index.steps:
+        for key, revision in zip(step.items or (step.key,) * 2, planned.revisions.get(step.record, ()), strict=False):
+            if key in keys:
+                keys[key].append(revision)
+    for revisions in keys.values():
+        revisions.sort()
+    return keys
 
 
 def _begins_to_go(change: Change, before: Known | None) -> bool:
