@@ -65,7 +65,7 @@ def stored_of(change: Change, revision: int = 0) -> Stored | None:
 def encode_stored(change: Change, key: bytes, bodies: Bodies) -> bytes:
     header = [change.uid, change.api_version, change.kind, change.labels, change.fields]
     if len(key) == LONG_KEY:
-        header.append(change.key)
+        header.append(list(change.key))
     raw = orjson.dumps(header)
     sealed = bodies.seal(change)
     assert sealed is not None
