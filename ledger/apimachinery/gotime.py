@@ -141,9 +141,8 @@ class _Parser:
         return offset if held[0] == "+" else -offset
 
     def unreadable(self, element: str, at: str) -> TimeError:
-        return TimeError(
-            f"parsing time {_quoted(self.text)} as {_quoted(self.layout)}: cannot parse {_quoted(at)} as {_quoted(element)}"
-        )
+        asked = f"parsing time {_quoted(self.text)} as {_quoted(self.layout)}"
+        return TimeError(f"{asked}: cannot parse {_quoted(at)} as {_quoted(element)}")
 
     def refused(self, why: str) -> TimeError:
         return TimeError(f"parsing time {_quoted(self.text)}{why}")

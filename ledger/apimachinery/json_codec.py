@@ -114,8 +114,10 @@ def _fragment(value: Any) -> orjson.Fragment:
 
 _BROKEN_BYTES = dict.fromkeys(range(0xDC80, 0xDD00), "�")
 _SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "�")
-_EXACT = json.JSONDecoder(parse_int=number, parse_float=number, parse_constant=lambda name: _refuse(name))
 
 
 def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
+
+
+_EXACT = json.JSONDecoder(parse_int=number, parse_float=number, parse_constant=_refuse)

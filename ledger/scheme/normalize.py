@@ -122,7 +122,6 @@ def _field_plan(field: types.Field, empty_lists: bool, strict: bool) -> tuple[st
     expression, (form, _, _) = types.resolve(field.type)
     plain = {"string": str, "bool": bool}.get(expression)
     if form == "pointer":
-        _, (pointed, _, _) = types.resolve(expression[1:])
         plain = {"string": str, "bool": bool}.get(types.resolve(expression[1:])[0])
         return field.json, plain, convert, _KEEP, _OMIT if field.omit_empty else None
     if form in ("list", "map", "bytes"):

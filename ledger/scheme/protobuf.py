@@ -259,7 +259,7 @@ def _decode_plan(id: str) -> dict[int, tuple[int, str, int, Decode, str]]:
     for field in types.go_type(id).fields:
         if not field.number:
             continue
-        expression, (form, element, _) = types.resolve(field.type)
+        _, (form, element, _) = types.resolve(field.type)
         message = types.parse(field.type).form == "named" and types.go_type(field.type).message
         how = _INLINE if not field.json else _ONE
         value_type = field.type

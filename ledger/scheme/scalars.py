@@ -1,4 +1,4 @@
-"""Values whose Go types read their JSON themselves (Time, Quantity, IntOrString, opaque JSON, ...), one class of rule each.
+"""Values whose Go types read their JSON themselves: Time, Quantity, IntOrString, opaque JSON.
 
 A `Scalar` holds what a codec needs of such a type. `read` takes decoded JSON (never null) and gives the value as Go
 prints it after reading; it raises `GoError` with Go's text where Go refuses.

@@ -145,7 +145,7 @@ def resolve(expression: str) -> tuple[str, Shape]:
 
 @cache
 def flat_fields(id: str) -> tuple[tuple[Field, tuple[str, ...]], ...]:
-    """A struct's JSON fields in Go's order, inlined structs expanded, each with the Go names of the structs around it."""
+    """A struct's JSON fields in Go's order, inlined structs expanded; with each, the Go names of the structs around it."""
     found: list[tuple[Field, tuple[str, ...]]] = []
     for field in go_type(id).fields:
         if field.json:

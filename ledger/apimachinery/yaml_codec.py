@@ -1,0 +1,257 @@
+"""YAML as sigs.k8s.io/yaml reads it: YAML 1.1 turned into JSON values, keys sorted, first document only.
+
+libyaml (through PyYAML) makes the events; what scalars mean, which keys collide, how merges and aliases work is
+decided here as go-yaml v2 decides it. The stack is ours, so that deep input ends in an error and never in a crash.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from yaml import cyaml
+
+from ledger.apimachinery import yaml_resolve
+from ledger.apimachinery.yaml_resolve import BOOL, FLOAT, INT, MERGE, NULL, STR, TIMESTAMP
+
+DEPTH_MAX = 250  # Go's limit is 10000; the JSON printer's here is 254
+_TAGS = {f"tag:yaml.org,2002:{name}": name for name in (STR, BOOL, INT, FLOAT, NULL, TIMESTAMP)}
+_BINARY = "tag:yaml.org,2002:binary"
+
+
+class YamlError(ValueError):
+    """The text is no YAML that JSON could hold; the message is upstream's, "yaml: " included."""
+
+
+@dataclass(slots=True, eq=False)
+class _Node:
+    line: int  # from 0
+    kind: str  # "scalar", "list", "map", "alias"
+    text: str = ""
+    tag: str = ""  # explicit tag
+    plain: bool = False
+    children: list[_Node] = field(default_factory=list)  # of a map: key, value, key, value
+    target: _Node | None = None
+
+
+def loads(data: bytes) -> Any:
+    """The first document as JSON values, keys sorted; None for an empty one. Raises YamlError."""
+    return _Decoder().document(_first_document(data))
+
+
+def duplicate_keys(data: bytes) -> list[str]:
+    """What a strict reading says of keys that occur twice: "line 4: key \\"a\\" already set in map"."""
+    decoder = _Decoder()
+    decoder.document(_first_document(data))
+    return decoder.duplicates
+
+
+# --- events to nodes -------------------------------------------------------------------------------------------------
+def _first_document(data: bytes) -> _Node | None:
+    try:
+        parser = cyaml.CParser(data)  # type: ignore[attr-defined]
+        try:
+            return _compose(parser)
+        finally:
+            parser.dispose()
+    except yaml.reader.ReaderError as error:
+        raise YamlError(f"yaml: {error.reason}") from None
+    except yaml.MarkedYAMLError as error:
+        raise YamlError(f"yaml: {_where(error)}{error.problem or 'unknown problem parsing YAML content'}") from None
+
+
+def _where(error: yaml.MarkedYAMLError) -> str:
+    scanner = isinstance(error, yaml.scanner.ScannerError)
+    if error.problem_mark is not None and error.problem_mark.line:
+        return f"line {error.problem_mark.line + scanner}: "
+    if error.context_mark is not None and error.context_mark.line:
+        return f"line {error.context_mark.line}: "
+    return ""
+
+
+def _compose(parser: Any) -> _Node | None:
+    """The node tree of the first document, built with a stack of open collections."""
+    anchors: dict[str, _Node] = {}
+    open_nodes: list[_Node] = []
+    root: _Node | None = None
+    while True:
+        event = parser.get_event()
+        if isinstance(event, (yaml.StreamEndEvent, yaml.DocumentEndEvent)):
+            return root
+        if isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
+            open_nodes.pop()
+            continue
+        if not isinstance(event, yaml.NodeEvent):
+            continue
+        node = _node(event, anchors)
+        if open_nodes:
+            open_nodes[-1].children.append(node)
+        else:
+            root = node
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_nodes.append(node)
+            if len(open_nodes) > DEPTH_MAX:
+                raise YamlError(f"yaml: exceeded max depth of {DEPTH_MAX}")
+
+
+def _node(event: Any, anchors: dict[str, _Node]) -> _Node:
+    line = event.start_mark.line
+    if isinstance(event, yaml.AliasEvent):
+        if event.anchor not in anchors:
+            raise YamlError(f"yaml: unknown anchor '{event.anchor}' referenced")
+        return _Node(line, "alias", event.anchor, target=anchors[event.anchor])
+    if isinstance(event, yaml.ScalarEvent):
+        node = _Node(line, "scalar", event.value, event.tag or "", bool(event.implicit[0]))
+    else:
+        node = _Node(line, "list" if isinstance(event, yaml.SequenceStartEvent) else "map", tag=event.tag or "")
+    if event.anchor is not None:
+        anchors[event.anchor] = node
+    return node
+
+
+# --- nodes to values -------------------------------------------------------------------------------------------------
+class _Decoder:
+    """Turns nodes into values; counts what aliases expand to, as go-yaml does, to refuse exploding documents."""
+
+    def __init__(self) -> None:
+        self.duplicates: list[str] = []
+        self.decoded = self.from_aliases = self.alias_depth = 0
+        self.open_aliases: set[int] = set()
+
+    def document(self, root: _Node | None) -> Any:
+        return None if root is None else self.value(root)
+
+    def value(self, node: _Node) -> Any:
+        self.count()
+        if node.kind == "scalar":
+            return _json_number(_scalar(node))
+        if node.kind == "list":
+            return [self.value(child) for child in node.children]
+        if node.kind == "map":
+            into: dict[str, Any] = {}
+            self.map(node, into)
+            return dict(sorted(into.items()))
+        return self.alias(node)
+
+    def count(self) -> None:
+        self.decoded += 1
+        self.from_aliases += self.alias_depth > 0
+        if self.from_aliases > 100 and self.decoded > 1000:
+            if self.from_aliases / self.decoded > _alias_share_allowed(self.decoded):
+                raise YamlError("yaml: document contains excessive aliasing")
+
+    def alias(self, node: _Node) -> Any:
+        assert node.target is not None
+        if id(node.target) in self.open_aliases:
+            raise YamlError(f"yaml: anchor '{node.text}' value contains itself")
+        self.open_aliases.add(id(node.target))
+        self.alias_depth += 1
+        if self.alias_depth > DEPTH_MAX:
+            raise YamlError(f"yaml: exceeded max depth of {DEPTH_MAX}")
+        value = self.value(node.target)
+        self.alias_depth -= 1
+        self.open_aliases.discard(id(node.target))
+        return value
+
+    def map(self, node: _Node, into: dict[str, Any]) -> None:
+        for key_node, value_node in zip(node.children[::2], node.children[1::2], strict=True):
+            if _is_merge(key_node):
+                self.merge(value_node, into)
+                continue
+            self.count()
+            key, shown = self.key(key_node)
+            value = self.value(value_node)
+            if key in into:
+                self.duplicates.append(f"line {value_node.line + 1}: key {shown} already set in map")
+            into[key] = value
+
+    def key(self, node: _Node) -> tuple[str, str]:
+        """(the key as JSON has it, as Go's %#v shows it)."""
+        if node.target is not None:
+            node = node.target
+        if node.kind != "scalar":
+            raise YamlError(f"yaml: invalid map key: {self.value(node)!r}")
+        value = _scalar(node)
+        if isinstance(value, bool):
+            return ("true", "true") if value else ("false", "false")
+        if value is None:
+            raise YamlError("unsupported map key of type: %!s(<nil>), key: <nil>, value: <nil>")
+        if isinstance(value, str):
+            return value, _quoted(value)
+        if isinstance(value, float):
+            return _float_key(value), _float_key(value)
+        return str(value), str(value)
+
+    def merge(self, node: _Node, into: dict[str, Any]) -> None:
+        target = node.target if node.target is not None else node
+        if target.kind == "map":
+            self.map(target, into)
+        elif target.kind == "list" and node.target is None:
+            for one in reversed(node.children):  # earlier maps win, so they come last
+                found = one.target if one.target is not None else one
+                if found.kind != "map":
+                    raise YamlError("yaml: map merge requires map or sequence of maps as the value")
+                self.map(found, into)
+        else:
+            raise YamlError("yaml: map merge requires map or sequence of maps as the value")
+
+
+def _alias_share_allowed(decoded: int) -> float:
+    low, high = 400_000, 4_000_000
+    if decoded <= low:
+        return 0.99
+    return 0.10 if decoded >= high else 0.99 - 0.89 * ((decoded - low) / (high - low))
+
+
+def _is_merge(node: _Node) -> bool:
+    return node.kind == "scalar" and node.text == "<<" and (node.plain or node.tag.endswith(":merge"))
+
+
+def _scalar(node: _Node) -> Any:
+    """The value of a scalar; dates are text."""
+    if not node.tag:
+        resolved = yaml_resolve.resolve(node.text) if node.plain else yaml_resolve.Resolved(STR, node.text)
+        return "<<" if resolved.tag == MERGE else resolved.value
+    if node.tag == _BINARY:
+        try:
+            return base64.b64decode(node.text, validate=False).decode("utf-8", "replace")
+        except binascii.Error:
+            raise YamlError("yaml: !!binary value contains invalid base64 data") from None
+    wanted = _TAGS.get(node.tag)
+    if wanted is None or wanted == STR:
+        return node.text
+    resolved = yaml_resolve.resolve(node.text)
+    if resolved.tag == wanted:
+        return resolved.value
+    if wanted == FLOAT and resolved.tag == INT:
+        return float(resolved.value)
+    raise YamlError(f"yaml: cannot decode !!{resolved.tag} `{node.text}` as a !!{wanted}")
+
+
+def _json_number(value: Any) -> Any:
+    """Floats as the JSON in between would carry them: 1.0 arrives as 1."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise YamlError(f"json: unsupported value: {'NaN' if math.isnan(value) else f'{value:+.0f}'.title()}")
+        if value.is_integer() and abs(value) < 2**53:
+            return int(value)
+    return value
+
+
+def _float_key(value: float) -> str:
+    if not math.isfinite(value):
+        return ".nan" if math.isnan(value) else (".inf" if value > 0 else "-.inf")
+    text = f"{value:.9g}"
+    for digits in range(1, 9):  # the shortest text that a 32-bit float keeps
+        shorter = f"{value:.{digits}g}"
+        if abs(float(shorter) - value) <= abs(value) * 2**-25:
+            return shorter
+    return text
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
