@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -161,7 +162,7 @@ def _is_good(pair: Pair, ca: x509.Certificate, now: datetime, names: Sequence[st
         return False
     try:
         certificate.verify_directly_issued_by(ca)
-    except Exception:  # it raises InvalidSignature, ValueError or TypeError: all mean "not by this CA"
+    except (InvalidSignature, ValueError, TypeError):  # each means "not by this CA"
         return False
     return set(map(_general_name, names)) <= _names_in(certificate)
 

@@ -17,6 +17,7 @@ from ledger.apimachinery import status
 from ledger.apimachinery.field import quoted
 from ledger.apimachinery.http import User
 from ledger.apimachinery.resource import GroupResource, Object
+from ledger.apimachinery.status import StatusError
 from ledger.auth.api import SUPERUSERS, Authorize, resource_attributes
 from ledger.auth.authenticators import joined
 from ledger.auth.rbac import GROUP, Rbac, Rule, RulesError, covers_url
@@ -52,19 +53,19 @@ def forbid_escalation(
         kind, role_name = role.get("kind", ""), role.get("name", "")
         if _may_bind(authorize, user, role, namespace):
             return
-        rules = _rules_of(rbac, kind, role_name, namespace)
+        rules = _rules_of(rbac, resource, kind, role_name, namespace)
     refused = GroupResource(GROUP, resource)
     object_name = (new.get("metadata") or {}).get("name", "")
-    why = missing_rights(rbac, user, namespace, rules)
+    why = missing_rights(rbac, user, resource, namespace, rules)
     if why:
         raise status.forbidden(refused, object_name, why)
     if resource == "clusterroles" and (_aggregates(new) or _aggregates(old)):
-        if missing_rights(rbac, user, namespace, _FULL):
+        if missing_rights(rbac, user, resource, namespace, _FULL):
             why = "must have cluster-admin privileges to use the aggregationRule"
             raise status.forbidden(refused, object_name, why)
 
 
-def missing_rights(rbac: Rbac, user: User, namespace: str, rules: tuple[Rule, ...]) -> str:
+def missing_rights(rbac: Rbac, user: User, resource: str, namespace: str, rules: tuple[Rule, ...]) -> str:
     """What `user` lacks of these rules, in ConfirmNoEscalation's words; "" when nothing."""
     held = rbac.rules_for(user, namespace)
     missing = [part for rule in rules for part in _parts(rule) if not any(_covers(own, part) for own in held.rules)]
@@ -73,7 +74,8 @@ def missing_rights(rbac: Rbac, user: User, namespace: str, rules: tuple[Rule, ..
     groups = f"[{' '.join(map(quoted, user.groups))}]"
     text = f"user {quoted(user.name)} (groups={groups}) is attempting to grant RBAC permissions not currently held:\n"
     text += "\n".join(sorted({_shown(rule) for rule in _compacted(missing)}))
-    return f"{text}; resolution errors: [{joined(held.errors)}]" if held.errors else text
+    unresolved = [str(_missing(resource, error.missing)) if error.missing else str(error) for error in held.errors]
+    return f"{text}; resolution errors: [{joined(unresolved)}]" if unresolved else text
 
 
 def _may_bind(authorize: Authorize, user: User, role: dict[str, str], namespace: str) -> bool:
@@ -86,13 +88,18 @@ def _may_bind(authorize: Authorize, user: User, role: dict[str, str], namespace:
     return authorize(user, asked).allowed
 
 
-def _rules_of(rbac: Rbac, kind: str, name: str, namespace: str) -> tuple[Rule, ...]:
+def _rules_of(rbac: Rbac, resource: str, kind: str, name: str, namespace: str) -> tuple[Rule, ...]:
     try:
         return rbac.role_rules(kind, name, namespace)
     except RulesError as error:
-        if kind in ("Role", "ClusterRole"):
-            raise status.not_found(GroupResource(GROUP, kind.lower()), name) from None
-        raise status.internal_error(str(error)) from None
+        if error.missing:
+            raise _missing(resource, name) from None
+        raise StatusError(500, "", str(error)) from None
+
+
+def _missing(resource: str, name: str) -> StatusError:
+    """Upstream's registry names the resource of the request in it, not the role's."""
+    return status.not_found(GroupResource(GROUP, resource), name)
 
 
 def _same_but_for_gc(new: Object, old: Object) -> bool:

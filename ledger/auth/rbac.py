@@ -63,12 +63,16 @@ class Rule:
 class RulesError(Exception):
     """A binding points at a role that does not exist; the text names it as a lister's error does."""
 
+    def __init__(self, text: str, missing: str = "") -> None:
+        super().__init__(text)
+        self.missing = missing  # the role's name; "" for a reference to no role at all
+
 
 class Rules(NamedTuple):
     """All rules of a user in a namespace, and what could not be found on the way."""
 
     rules: list[Rule]
-    errors: list[str]
+    errors: list[RulesError]
 
 
 class _Source(NamedTuple):
@@ -76,7 +80,7 @@ class _Source(NamedTuple):
 
     described: str
     rules: tuple[Rule, ...]
-    error: str = ""
+    error: RulesError | None = None
 
 
 class _Binding(NamedTuple):
@@ -129,8 +133,8 @@ class Rbac:
         """Allowed by the first rule that does; else not, with what could not be resolved as the reason."""
         errors = []
         for source in self._sources(user, asked.namespace):
-            if source.error:
-                errors.append(source.error)
+            if source.error is not None:
+                errors.append(str(source.error))
             elif any(rule.allows(asked) for rule in source.rules):
                 return Decision(True, f"RBAC: allowed by {source.described}")
         return Decision(False, f"RBAC: {joined(errors)}" if errors else "")
@@ -138,7 +142,7 @@ class Rbac:
     def rules_for(self, user: User, namespace: str) -> Rules:
         sources = self._sources(user, namespace)
         rules = [rule for source in sources for rule in source.rules]
-        return Rules(rules, [source.error for source in sources if source.error])
+        return Rules(rules, [source.error for source in sources if source.error is not None])
 
     def role_rules(self, role_kind: str, role_name: str, namespace: str) -> tuple[Rule, ...]:
         """The rules a binding in `namespace` refers to; raises RulesError."""
@@ -147,7 +151,7 @@ class Rbac:
         known = role_kind == "ClusterRole" or bool(namespace)
         rules = self._roles.get((namespace if role_kind == "Role" else "", role_name)) if known else None
         if rules is None:
-            raise RulesError(f"{role_kind.lower()}.{GROUP} {quoted(role_name)} not found")
+            raise RulesError(f"{role_kind.lower()}.{GROUP} {quoted(role_name)} not found", role_name)
         return rules
 
     def _sources(self, user: User, namespace: str) -> tuple[_Source, ...]:
@@ -173,7 +177,7 @@ class Rbac:
         try:
             rules = self.role_rules(binding.role_kind, binding.role_name, binding.namespace)
         except RulesError as error:
-            return _Source("", (), str(error))
+            return _Source("", (), error)
         name = quoted(f"{binding.name}/{binding.namespace}" if binding.namespace else binding.name)
         kind = "RoleBinding" if binding.namespace else "ClusterRoleBinding"
         role = f"{binding.role_kind} {quoted(binding.role_name)}"

@@ -45,11 +45,14 @@ def parse_token_file(lines: Iterable[str], path: str) -> dict[str, User]:
     return users
 
 
-def token_file_authenticator(users: Mapping[str, User]) -> AuthenticateToken:
-    """Its tokens are good for whatever audience is asked for: a file says nothing about audiences."""
+def token_file_authenticator(users: Mapping[str, User], audiences: tuple[str, ...] = ()) -> AuthenticateToken:
+    """A file says nothing of audiences: its tokens are for the server itself, whose names `audiences` are."""
 
-    def authenticate(token: str, audiences: tuple[str, ...]) -> Authenticated | None:
+    def authenticate(token: str, wanted: tuple[str, ...]) -> Authenticated | None:
         user = users.get(token)
-        return None if user is None else Authenticated(user, audiences)
+        common = tuple(audience for audience in wanted if audience in audiences) if audiences else wanted
+        if user is None or (wanted and not common):
+            return None
+        return Authenticated(user, common)
 
     return authenticate
