@@ -62,8 +62,8 @@ class Http1:
     async def _next_head(self) -> bytes | None:
         """Request line and fields without the empty line; None when the connection is to end."""
         buffer, connection, config = self.buffer, self.connection, self.wire.config
-        scanned = 0
-        connection.expire_in(config.head_timeout_s if buffer else config.idle_timeout_s)
+        scanned, begun = 0, bool(buffer)
+        connection.expire_in(config.head_timeout_s if begun else config.idle_timeout_s)
         connection.on_drain = self._drain_between_requests
         while True:
             while buffer[:2] == b"\r\n":  # some clients end a body with a line too many
@@ -81,7 +81,8 @@ class Http1:
             data = await self.stream.receive()
             if not data:
                 return None
-            if not scanned:
+            if not begun:  # only once: a request does not get more time by coming in pieces
+                begun = True
                 connection.expire_in(config.head_timeout_s)
             buffer += data
         if end > config.head_bytes_max:
