@@ -1,0 +1,173 @@
+"""The state now and as of any revision."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from ledger.apimachinery.resource import GroupResource, Key
+from ledger.log.event import Change
+from ledger.projections.api import FutureRevision, Stored
+from ledger.projections.state import splice
+from ledger.projections.store import Store
+from tests.log.samples import CONFIGMAPS, event, gone, in_trio, key, put
+
+
+def names(store: Store, revision: int | None = None, namespace: str = "", after: tuple[str, str] | None = None) -> str:
+    with store.view(revision) as view:
+        return " ".join(
+            f"{found.key.namespace}/{found.key.name}@{found.revision}"
+            for found in view.scan(CONFIGMAPS, namespace, after)
+        )
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"metadata":{"name":"a"},"data":{}}', b'{"metadata":{"resourceVersion":"7","name":"a"},"data":{}}'),
+        (b'{"metadata":{}}', b'{"metadata":{"resourceVersion":"7"}}'),
+    ],
+)
+def test_the_revision_becomes_the_first_field_of_metadata(body: bytes, expected: bytes) -> None:
+    assert splice(body, 7) == expected
+
+
+@in_trio
+async def test_an_object_is_read_with_what_selectors_need() -> None:
+    with Store.memory() as store:
+        change = put("a", "hello", labels={"app": "web"})
+        await store.append(event(), [change])
+        with store.view() as view:
+            assert view.revision == 1
+            assert view.get(key("a")) == Stored(
+                key("a"),
+                1,
+                "uid-a",
+                "v1",
+                "ConfigMap",
+                {"app": "web"},
+                {},
+                b'{"metadata":{"resourceVersion":"1","name":"a"},"data":{"text":"hello"}}',
+            )
+            assert view.get(key("b")) is None
+
+
+@in_trio
+async def test_a_past_view_shows_what_was_there_including_its_own_revision() -> None:
+    with Store.memory() as store:
+        await store.append(event(1), [put("a", "1")])
+        await store.append(event(2), [put("b", "2")])
+        await store.append(event(3), [put("a", "3")])
+        await store.append(event(4), [gone("b")])
+        await store.append(event(5), [put("b", "5")])
+        await store.append(event(6), [gone("a")])
+        assert [names(store, revision) for revision in range(7)] == [
+            "",
+            "ns/a@1",
+            "ns/a@1 ns/b@2",
+            "ns/a@3 ns/b@2",
+            "ns/a@3",
+            "ns/a@3 ns/b@5",
+            "ns/b@5",
+        ]
+        with store.view(4) as view:
+            found = view.get(key("a"))
+            assert found is not None and found.body == (
+                b'{"metadata":{"resourceVersion":"3","name":"a"},"data":{"text":"3"}}'
+            )
+            assert view.get(key("b")) is None
+
+
+@in_trio
+async def test_a_revision_ahead_of_the_log_is_refused() -> None:
+    with Store.memory() as store:
+        await store.append(event(), [put("a")])
+        with pytest.raises(FutureRevision) as raised, store.view(2):
+            pass
+        assert (raised.value.revision, raised.value.current) == (2, 1)
+
+
+@in_trio
+async def test_lists_are_sorted_by_namespace_and_name_and_keep_resources_apart() -> None:
+    with Store.memory() as store:
+        for namespace, name in [("b", "x"), ("a", "y"), ("a-b", "x"), ("a", "x-1"), ("a", "x"), ("", "cluster")]:
+            await store.append(event(), [put(name, namespace=namespace)])
+        for resource, group in [("configmap", ""), ("configmapss", ""), ("configmaps", "x.io"), ("secrets", "")]:
+            await store.append(event(), [put("other", resource=resource, group=group)])
+        assert names(store) == "/cluster@6 a/x@5 a/x-1@4 a/y@2 a-b/x@3 b/x@1"
+        assert names(store, namespace="a") == "a/x@5 a/x-1@4 a/y@2"
+        assert names(store, after=("a", "x-1")) == "a/y@2 a-b/x@3 b/x@1"
+        assert names(store, namespace="a", after=("a", "x")) == "a/x-1@4 a/y@2"
+        assert names(store, namespace="a", after=("", "z")) == "a/x@5 a/x-1@4 a/y@2"
+        assert names(store, after=("b", "x")) == ""
+        assert names(store, 4, after=("a", "x")) == "a/x-1@4 a/y@2 a-b/x@3 b/x@1"
+
+
+@in_trio
+async def test_names_that_no_table_key_holds_come_back_whole() -> None:
+    long = ["n" * 500 + end for end in "abc"]
+    with Store.memory() as store:
+        for name in long:
+            await store.append(event(), [put(name)])
+        await store.append(event(), [gone(long[0])])
+        await store.append(event(), [put(long[1], "new")])
+        for revision, expected in ((None, long[1:]), (3, long)):
+            with store.view(revision) as view:
+                found = [one.key.name for one in view.scan(CONFIGMAPS)]
+                assert sorted(found) == expected
+                paged = []
+                after = None
+                while (one := next(view.scan(CONFIGMAPS, "ns", after), None)) is not None:
+                    paged.append(one.key.name)
+                    after = ("ns", one.key.name)
+                assert paged == found
+                assert all(view.get(key(name)) is not None for name in expected)
+
+
+class Model:
+    """What the state must have been after each revision: the whole of it, kept."""
+
+    def __init__(self) -> None:
+        self.states: list[dict[Key, tuple[int, bytes]]] = [{}]
+
+    def apply(self, change: Change) -> None:
+        state = dict(self.states[-1])
+        if change.body is None:
+            state.pop(change.key, None)
+        else:
+            state[change.key] = (len(self.states), splice(change.body, len(self.states)))
+        self.states.append(state)
+
+
+@pytest.mark.parametrize("engine", ["lmdb", "memory"])
+@in_trio
+async def test_every_past_state_is_what_it_was(engine: str, tmp_path: Path) -> None:
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    chance = random.Random(seed)
+    model = Model()
+    store = Store.memory() if engine == "memory" else Store.open(tmp_path, durability="relaxed")
+    with store:
+        for number in range(300):
+            where = {"namespace": chance.choice(["a", "b"]), "resource": chance.choice(["configmaps", "secrets"])}
+            name = chance.choice("pqrstuv")
+            exists = key(name, **where) in model.states[-1]
+            change = gone(name, **where) if exists and chance.random() < 0.4 else put(name, str(number), **where)
+            await store.append(event(number), [change])
+            model.apply(change)
+        for revision in chance.sample(range(301), 40):
+            expected = model.states[revision]
+            with store.view(revision) as view:
+                for resource in ("configmaps", "secrets"):
+                    for namespace in ("", "a", "b"):
+                        found = {one.key: one for one in view.scan(GroupResource("", resource), namespace)}
+                        assert list(found) == sorted(found)
+                        assert {one.key: (one.revision, one.body) for one in found.values()} == {
+                            known: value
+                            for known, value in expected.items()
+                            if known.resource == resource and namespace in ("", known.namespace)
+                        }
+                        for known, one in found.items():
+                            assert view.get(known) == one
