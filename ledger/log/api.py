@@ -32,10 +32,10 @@ class Compacted(Exception):
 
 
 class Damaged(Exception):
-    """The chain or a checksum does not fit; `position` is the first bad event."""
+    """The chain or a checksum does not fit; `position` is the first bad event, 0 when it is not the log's own."""
 
     def __init__(self, position: int, what: str) -> None:
-        super().__init__(f"event {position}: {what}")
+        super().__init__(f"event {position}: {what}" if position else what)
         self.position = position
 
 
