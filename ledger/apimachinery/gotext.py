@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ledger.apimachinery.field import quoted
+
 
 def verb_v(value: Any) -> str:
     """fmt's %v of decoded JSON: map[a:1 b:[x y]], <nil>, true."""
@@ -74,3 +76,17 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, list):
         return len(left) == len(right) and all(map(same, left, right))
     return bool(left == right)
+
+
+def sharp_v(value: Any) -> str:
+    """fmt's %#v of decoded JSON: "x", map[string]interface {}{"a":1}, interface {}(nil)."""
+    if value is None:
+        return "interface {}(nil)"
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, dict):
+        members = ", ".join(f"{quoted(key)}:{sharp_v(value[key])}" for key in sorted(value))
+        return f"map[string]interface {{}}{{{members}}}"
+    if isinstance(value, list):
+        return f"[]interface {{}}{{{', '.join(map(sharp_v, value))}}}"
+    return verb_v(value)

@@ -74,27 +74,21 @@ def _resolved(api_version: str) -> dict[str, Any]:
     return dict(schemas)
 
 
-def unlabelled(value: Any) -> Any:
-    """A recorded body without the numbers of its placeholders ("<uid:2>" -> "<uid>")."""
-    if isinstance(value, dict):
-        return {key: unlabelled(member) for key, member in value.items()}
-    if isinstance(value, list):
-        return [unlabelled(member) for member in value]
-    return value
-
-
-def walk(scenario: str) -> Iterator[tuple[Step, Any, Any]]:
-    """Every write of a scenario with the last answer for the same path before it: (step, before, after)."""
+def writes(scenario: str) -> Iterator[tuple[Step, Any, Any]]:
+    """Every write with the object as it stood before, where an answer showed it: (step, before or None, answer)."""
     last: dict[str, Any] = {}
     for step in steps(scenario):
-        request, response = step.get("request") or {}, step["response"]
-        body = response.get("body")
-        if not isinstance(body, dict) or response.get("status", 500) >= 300 or "metadata" not in body:
+        request, answer = step.get("request") or {}, step["response"].get("body")
+        method, path = request.get("method"), request.get("path", "")
+        if not isinstance(answer, dict):
             continue
-        name = body["metadata"].get("name")
-        path = request.get("path", "")
-        if request.get("method") == "POST" and path.count("/") and name:
-            path = f"{path}/{name}"
-        yield step, last.get(path), body
-        if (request.get("query") or {}).get("dryRun") is None:
-            last[path] = body
+        name = answer.get("metadata", {}).get("name")
+        key = f"{path}/{name}" if method == "POST" else path.removesuffix("/status")
+        if method in ("POST", "PUT", "PATCH"):
+            yield step, last.get(key), answer
+        if (request.get("query") or {}).get("dryRun") or step["response"]["status"] >= 300:
+            continue
+        if path.endswith(("/scale", "/binding", "/eviction")):
+            last.pop(path.rpartition("/")[0], None)  # changed, and nobody has seen how
+        elif answer.get("kind") not in ("PartialObjectMetadata", "Table", "Status"):
+            last[key] = answer

@@ -1,0 +1,233 @@
+"""What a schema says about ownership: which lists have elements with names, which maps are one piece.
+
+An OpenAPI schema is compiled once into `Type`s, following k8s.io/kube-openapi/pkg/schemaconv, and kept for as long as it is
+used. A type may be several things at once (an untyped value is a scalar, a list or a map); `Type.kind` settles which.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from ledger.apimachinery import fieldset
+from ledger.apimachinery.resource import Schema
+
+
+class TypeMismatch(ValueError):
+    """A value that does not fit its type; the text is upstream's."""
+
+
+class ListType:
+    """`associative`: elements are named by `keys`, or by their value when there are no keys (a set). Else one piece."""
+
+    __slots__ = ("associative", "defaults", "element", "keys")
+
+    def __init__(self, associative: bool, keys: tuple[str, ...], element: Type) -> None:
+        self.associative, self.keys, self.element = associative, keys, element
+        self.defaults: dict[str, Any] = {}  # of key fields that an element may leave out
+
+
+class MapType:
+    """`fields` are declared; anything else is an `element`, or not allowed where there is none."""
+
+    __slots__ = ("atomic", "element", "fields")
+
+    def __init__(self, atomic: bool) -> None:
+        self.atomic = atomic
+        self.fields: dict[str, Type] = {}
+        self.element: Type | None = None
+
+
+class Type:
+    """What a value may be: any of a scalar ("string", "numeric", "boolean", "untyped"), a list and a map."""
+
+    __slots__ = ("list", "map", "scalar")
+
+    def __init__(self, scalar: str = "", list: ListType | None = None, map: MapType | None = None) -> None:
+        self.scalar, self.list, self.map = scalar, list, map
+
+    def kind(self, value: Any) -> str:
+        """ "map", "scalar" or "list": by the value if the type allows it, else the first the type has."""
+        if isinstance(value, dict):
+            if self.map:
+                return "map"
+        elif isinstance(value, list_):
+            if self.list:
+                return "list"
+        elif value is not None and self.scalar:
+            return "scalar"
+        return "map" if self.map else "scalar" if self.scalar else "list"
+
+    @property
+    def several(self) -> bool:
+        """Whether the value decides what it is."""
+        return bool(self.scalar) + (self.list is not None) + (self.map is not None) > 1
+
+
+list_ = list  # the name is taken inside Type
+
+
+def _untyped(nested_maps_apart: bool) -> Type:
+    """Values without a schema: lists are one piece; maps too, or (deduced) their entries are owned one by one."""
+    whole = Type("untyped")
+    whole.list, whole.map = ListType(False, (), whole), MapType(atomic=True)
+    whole.map.element = whole
+    if not nested_maps_apart:
+        return whole
+    deduced = Type("untyped", list=ListType(False, (), whole), map=MapType(atomic=False))
+    assert deduced.map
+    deduced.map.element = deduced
+    return deduced
+
+
+UNTYPED = _untyped(nested_maps_apart=False)
+DEDUCED = _untyped(nested_maps_apart=True)
+
+
+def compiled(schema: Schema | None) -> Type:
+    """The type of a whole object; without a schema everything is deduced from the values."""
+    return DEDUCED if schema is None else _compiled(_Identity(schema))
+
+
+class _Identity:
+    """A cache key that is the schema dict itself, not what it holds."""
+
+    __slots__ = ("schema",)
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+
+    def __hash__(self) -> int:
+        return id(self.schema)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and other.schema is self.schema
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(root: _Identity) -> Type:
+    return _Compiler(root.schema).type(root.schema, preserve=False)
+
+
+class _Compiler:
+    """Compiles one root; every schema dict once, so that a cyclic schema gives a cyclic type."""
+
+    def __init__(self, root: Schema) -> None:
+        self._root = root
+        self._types: dict[tuple[int, bool], Type] = {}
+
+    def type(self, schema: Schema, preserve: bool) -> Type:
+        """`preserve`: an outer schema keeps unknown fields."""
+        target = _referred(schema)
+        if target is not schema:
+            return self._overridden(self.type(target, preserve), schema.get("x-kubernetes-map-type"))
+        known = self._types.get((id(schema), preserve))
+        if known is None:
+            known = self._types[id(schema), preserve] = Type()
+            self._fill(known, schema, preserve or schema.get("x-kubernetes-preserve-unknown-fields") is True)
+        return known
+
+    def _fill(self, made: Type, schema: Schema, preserve: bool) -> None:
+        match schema.get("type", ""):
+            case "object":
+                made.map = self._map(schema, preserve)
+            case "array":
+                made.list = self._list(schema, preserve)
+            case "integer" | "number":
+                made.scalar = "numeric"
+            case "boolean":
+                made.scalar = "boolean"
+            case "string":
+                made.scalar = "string" if schema.get("format", "") in ("", "byte") else "untyped"
+            case _:
+                made.scalar = "untyped"
+                made.list, made.map = self._list(schema, preserve), self._map(schema, preserve)
+
+    def _list(self, schema: Schema, preserve: bool) -> ListType:
+        items = schema.get("items")
+        made = ListType(*_list_relation(schema), self.type(items, preserve) if items is not None else UNTYPED)
+        properties = _referred(items).get("properties", {}) if items is not None else {}
+        for key in made.keys:
+            default = properties.get(key, {}).get("default")
+            if default is not None:
+                made.defaults[key] = default
+        return made
+
+    def _map(self, schema: Schema, preserve: bool) -> MapType:
+        properties = schema.get("properties") or {}
+        made = MapType(schema.get("x-kubernetes-map-type") == "atomic")
+        made.fields = {name: self.type(member, preserve) for name, member in properties.items()}
+        if schema.get("x-kubernetes-embedded-resource") is True:
+            for name in ("apiVersion", "kind", "metadata"):
+                member = self._root.get("properties", {}).get(name)
+                if member is not None:
+                    made.fields[name] = self.type(member, preserve=False)
+        more = schema.get("additionalProperties")
+        if isinstance(more, dict):
+            made.element = self.type(more, preserve)
+        elif more is True or (more is None and (preserve or (not properties and "type" not in schema))):
+            made.element = DEDUCED
+        elif more is None and not properties and "x-kubernetes-map-type" not in schema:
+            # Built-in kinds: a RawExtension, which is one piece (or an empty struct, where it makes no difference).
+            made.atomic, made.element = True, UNTYPED
+        return made
+
+    @staticmethod
+    def _overridden(made: Type, relation: str | None) -> Type:
+        """A property may say that the map type it refers to is one piece, or is not."""
+        if relation is None or made.map is None:
+            return made
+        own = MapType(relation == "atomic")
+        own.fields, own.element = made.map.fields, made.map.element
+        return Type(made.scalar, made.list, own)
+
+
+def _referred(schema: Schema) -> Schema:
+    """The type that a property refers to in the form {allOf: [type], more keys}; else the schema itself."""
+    parts = schema.get("allOf")
+    if not parts or len(parts) != 1 or "type" in schema or "x-kubernetes-int-or-string" in schema:
+        return schema
+    return _referred(parts[0])
+
+
+def _list_relation(schema: Schema) -> tuple[bool, tuple[str, ...]]:
+    """(are elements owned one by one, their key fields)."""
+    match schema.get("x-kubernetes-list-type"):
+        case "map":
+            return True, tuple(schema.get("x-kubernetes-list-map-keys", ()))
+        case "set":
+            return True, ()
+        case None if schema.get("x-kubernetes-patch-strategy", "").split(",")[0] == "merge":
+            merge_key = schema.get("x-kubernetes-patch-merge-key")
+            return True, (merge_key,) if merge_key else ()
+    return False, ()
+
+
+def list_element(made: ListType, item: Any) -> str:
+    """The path element of one list element. Raises TypeMismatch when it has no name."""
+    keys = made.keys
+    if not keys:
+        return fieldset.value(_set_item(item))
+    if not isinstance(item, dict):
+        nothing = "a null element" if item is None else "non-map elements"
+        raise TypeMismatch(f"associative list with keys may not have {nothing}")
+    if len(keys) == 1 and isinstance(name := item.get(keys[0]), str):
+        return f'k:{{"{keys[0]}":{fieldset.scalar(name)}}}'
+    present = {
+        key: item[key] if key in item else made.defaults[key] for key in keys if key in item or key in made.defaults
+    }
+    if not present:
+        shown = " ".join(f'"{key}"' for key in keys)
+        text = f"associative list with keys has an element that omits all key fields [{shown}]"
+        raise TypeMismatch(f"{text} (and doesn't have default values for any key fields)")
+    return fieldset.key(present)
+
+
+def _set_item(item: Any) -> Any:
+    if isinstance(item, dict):
+        raise TypeMismatch("associative list without keys has an element that's a map type")
+    if isinstance(item, list):
+        raise TypeMismatch("not supported: associative list with lists as elements")
+    if item is None:
+        raise TypeMismatch("associative list without keys has an element that's an explicit null")
+    return item

@@ -1,0 +1,283 @@
+"""Walks over typed values: which fields a value has, and which differ between two (structured-merge-diff's typed package).
+
+A walk returns the set below the current path, or None for nothing; so no path is built on the way down.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from ledger.apimachinery.fieldset import MEMBER, FieldSet, Filter, is_member, union
+from ledger.apimachinery.fieldtypes import DEDUCED, ListType, MapType, Type, list_element
+
+Below = FieldSet | None  # what a set has under one path; None: not even the path
+
+
+class _Absent:
+    """No value, which is not null."""
+
+
+ABSENT: Final = _Absent()
+_MARKED: FieldSet = {".": MEMBER}
+
+
+def field_set(value: Any, made: Type) -> FieldSet:
+    """Every leaf and every list element of a value: what an applied configuration claims."""
+    return _fields_below(value, made) or {}
+
+
+def _fields_below(value: Any, made: Type) -> Below:
+    match made.kind(value):
+        case "map":
+            assert made.map
+            return MEMBER if made.map.atomic else _map_fields(value, made.map)
+        case "list":
+            assert made.list
+            return _list_fields(value, made.list) if made.list.associative else MEMBER
+        case _:
+            return MEMBER
+
+
+def _map_fields(value: Any, made: MapType) -> Below:
+    if not isinstance(value, dict):
+        return None
+    fields: FieldSet = {}
+    for name, member in value.items():
+        declared = made.fields.get(name)
+        below = _fields_below(member, declared or made.element or DEDUCED)
+        if declared is None or member is None or member == {}:
+            below = _as_member(below)
+        if below is not None:
+            fields[f"f:{name}"] = below
+    return fields or None
+
+
+def _list_fields(value: Any, made: ListType) -> Below:
+    if not isinstance(value, list):
+        return None
+    fields: FieldSet = {}
+    doubles: set[str] = set()
+    for item in value:
+        element = list_element(made, item)
+        if element in fields:
+            doubles.add(element)
+            fields[element] = MEMBER
+        if element not in doubles:
+            fields[element] = _as_member(_fields_below(item, made.element))
+    return fields or None
+
+
+def _as_member(below: Below) -> FieldSet:
+    if not below:
+        return MEMBER
+    return below if is_member(below) else {**_MARKED, **below}
+
+
+class Comparison(NamedTuple):
+    """Which fields the second of two values lost, changed and gained. No field is in two of the sets."""
+
+    removed: FieldSet
+    modified: FieldSet
+    added: FieldSet
+
+    def filtered(self, keep: Filter | None) -> Comparison:
+        if keep is None or not (self.removed or self.modified or self.added):
+            return self
+        return Comparison(keep(self.removed), keep(self.modified), keep(self.added))
+
+    @property
+    def same(self) -> bool:
+        return not (self.removed or self.modified or self.added)
+
+
+_Difference = tuple[Below, Below, Below]  # removed, modified, added
+_SAME: _Difference = (None, None, None)
+_REMOVED: _Difference = (MEMBER, None, None)
+_MODIFIED: _Difference = (None, MEMBER, None)
+_ADDED: _Difference = (None, None, MEMBER)
+
+
+def compare(old: Any, new: Any, made: Type) -> Comparison:
+    """What changed from `old` to `new`, by the paths of `made`. Raises TypeMismatch for a list element without a name."""
+    removed, modified, added = _compare(old, new, made)
+    return Comparison(removed or {}, modified or {}, added or {})
+
+
+def _compare(old: Any, new: Any, made: Type) -> _Difference:
+    if new is ABSENT:
+        return _compare_as(made.kind(old), old, new, made)
+    if old is ABSENT:
+        return _compare_as(made.kind(new), old, new, made)
+    if old == new:
+        return _SAME
+    kind = made.kind(new)
+    if not made.several or made.kind(old) == kind:
+        return _compare_as(kind, old, new, made)
+    # What it was is gone and what it is has come; both count.
+    return _joined(_compare_as(made.kind(old), old, new, made), _compare_as(kind, old, new, made))
+
+
+def _compare_as(kind: str, old: Any, new: Any, made: Type) -> _Difference:
+    if kind == "map":
+        assert made.map
+        before, after = old if isinstance(old, dict) else None, new if isinstance(new, dict) else None
+        if made.map.atomic or not (before or after):
+            return _leaf(old, new)
+        difference = _compare_maps(before or {}, after or {}, made.map)
+    elif kind == "list":
+        assert made.list
+        first, second = old if isinstance(old, list) else None, new if isinstance(new, list) else None
+        if not made.list.associative or not (first or second):
+            return _leaf(old, new)
+        difference = _compare_lists(first or [], second or [], made.list)
+    else:
+        return _leaf(old, new)
+    removed, modified, added = difference
+    if old is ABSENT:
+        return removed, modified, _as_member(added)
+    return (_as_member(removed), modified, added) if new is ABSENT else difference
+
+
+def _leaf(old: Any, new: Any) -> _Difference:
+    if old is ABSENT:
+        return _ADDED
+    if new is ABSENT:
+        return _REMOVED
+    return _SAME if old == new else _MODIFIED
+
+
+class _Collected:
+    """The differences found below one path so far."""
+
+    __slots__ = ("added", "modified", "removed")
+
+    def __init__(self) -> None:
+        self.removed: FieldSet = {}
+        self.modified: FieldSet = {}
+        self.added: FieldSet = {}
+
+    def put(self, element: str, difference: _Difference) -> None:
+        removed, modified, added = difference
+        if removed is not None:
+            self.removed[element] = removed
+        if modified is not None:
+            self.modified[element] = modified
+        if added is not None:
+            self.added[element] = added
+
+    def result(self) -> _Difference:
+        return self.removed or None, self.modified or None, self.added or None
+
+
+def _compare_maps(old: dict[str, Any], new: dict[str, Any], made: MapType) -> _Difference:
+    found = _Collected()
+    fields, other = made.fields, made.element or DEDUCED
+    for name, member in new.items():
+        before = old.get(name, ABSENT)
+        if before is not member:
+            found.put(f"f:{name}", _compare(before, member, fields.get(name, other)))
+    for name, member in old.items():
+        if name not in new:
+            found.put(f"f:{name}", _compare(member, ABSENT, fields.get(name, other)))
+    return found.result()
+
+
+def _compare_lists(old: list[Any], new: list[Any], made: ListType) -> _Difference:
+    found = _Collected()
+    before, after = _by_element(old, made), _by_element(new, made)
+    for element in before | after:
+        olds, news = before.get(element, ()), after.get(element, ())
+        if len(olds) <= 1 and len(news) <= 1:
+            found.put(element, _compare(olds[0] if olds else ABSENT, news[0] if news else ABSENT, made.element))
+        else:
+            found.put(element, _compare_doubles(olds, news, made.element))
+    return found.result()
+
+
+def _compare_doubles(olds: Any, news: Any, made: Type) -> _Difference:
+    """Elements of one name are owned together, as one piece."""
+    if len(olds) >= 2 and len(news) >= 2:
+        return _SAME if olds == news else _MODIFIED
+    if len(olds) >= 2:
+        _, _, added = _compare(ABSENT, news[0], made) if news else _SAME
+        return MEMBER, None, added
+    removed, _, _ = _compare(olds[0], ABSENT, made) if olds else _SAME
+    return removed, None, MEMBER
+
+
+def _by_element(items: list[Any], made: ListType) -> dict[str, list[Any]]:
+    named: dict[str, list[Any]] = {}
+    for item in items:
+        named.setdefault(list_element(made, item), []).append(item)
+    return named
+
+
+def _joined(left: _Difference, right: _Difference) -> _Difference:
+    def both(one: Below, other: Below) -> Below:
+        if one is None or other is None:
+            return one if other is None else other
+        return union({"": one}, {"": other})[""]  # as sets below the same path
+
+    return both(left[0], right[0]), both(left[1], right[1]), both(left[2], right[2])
+
+
+def with_named_fields(fields: FieldSet, made: Type | None) -> FieldSet:
+    """`fields` with every declared field on the way to a member made a member too.
+
+    A struct field that only this set holds goes as a whole when the set's members are removed.
+    """
+    ensured: FieldSet = {}
+    for element, below in fields.items():
+        if element == ".":
+            ensured[element] = below
+            continue
+        declared, inner = _descend(made, element)
+        deeper = with_named_fields(below, inner) if below else below
+        ensured[element] = _as_member(deeper) if declared else deeper
+    return ensured
+
+
+def _descend(made: Type | None, element: str) -> tuple[bool, Type | None]:
+    """(is it a declared field, the type below it)."""
+    if made is None:
+        return False, None
+    if made.map and element[:2] == "f:":
+        declared = made.map.fields.get(element[2:])
+        return declared is not None, declared or made.map.element
+    return False, made.list.element if made.list and element[:2] == "k:" else None
+
+
+def reconciled(fields: FieldSet, made: Type) -> FieldSet:
+    """`fields` after the schema changed: what became one piece is owned as one piece. The same dict if nothing changed."""
+    return _reconciled(fields, made, atomic_owner=False)
+
+
+def _reconciled(below: FieldSet, made: Type, atomic_owner: bool) -> FieldSet:
+    """`atomic_owner`: the path is a member with nothing below, so it is owned as one piece already."""
+    whole = made.map
+    if whole is not None:
+        if whole.element is DEDUCED and not whole.fields:
+            return below
+        if whole.atomic and not atomic_owner:
+            return MEMBER if below else below
+    elif made.scalar:
+        return below
+    elif made.list and not made.list.associative and not atomic_owner:
+        return MEMBER
+    changed: FieldSet | None = None
+    for element, deeper in below.items():
+        inner = None if element == "." else _element_type(made, element)
+        if inner is None:
+            continue
+        fixed = _reconciled(deeper, inner, atomic_owner=not deeper)
+        if fixed is not deeper:
+            changed = changed if changed is not None else dict(below)
+            changed[element] = fixed
+    return below if changed is None else changed
+
+
+def _element_type(made: Type, element: str) -> Type | None:
+    if made.map is not None:
+        name = element[2:] if element[:2] == "f:" else ""
+        return made.map.fields.get(name) or made.map.element
+    return made.list.element if made.list else None
