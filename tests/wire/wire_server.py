@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -121,6 +122,11 @@ async def three_chunks(write: Write) -> None:
 async def one_chunk_and_a_bug(write: Write) -> None:
     await write(b"one ")
     raise ValueError("a bug in a stream")
+
+
+def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
+    """One HTTP/2 frame, as wrong as the test wants it."""
+    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream_id) + payload
 
 
 @dataclass

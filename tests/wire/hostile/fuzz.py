@@ -25,6 +25,7 @@ from ledger.wire.connection import Connection, Wire
 from ledger.wire.http1 import Http1
 from ledger.wire.http2 import Http2
 from ledger.wire.stream import Disconnected, PlainStream
+from tests.wire.wire_server import frame
 
 LIMITS = {"body_bytes_max": 2000, "head_bytes_max": 4000, "discard_bytes_max": 1000, "output_bytes_max": 20_000}
 STUCK_AFTER_S = 10
@@ -48,14 +49,25 @@ HTTP1_WORDS = [
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"x" * 5000,
 ]  # fmt: skip
 HTTP2_WORDS = [
-    bytes(9), b"\xff" * 9, b"\x00\x00\x04\x08\x00\x00\x00\x00\x00\x7f\xff\xff\xff", b"\x00\x00\x04\x03\x00\x00\x00\x00\x01\0\0\0\x08",
-    b"\x00\x00\x00\x04\x00\x00\x00\x00\x00", b"\x00\x00\x00\x04\x01\x00\x00\x00\x00", b"\x00\x00\x00\x00\x01\x00\x00\x00\x01",
-    b"\x00\x00\x00\x09\x04\x00\x00\x00\x01", b"\x00\x00\x03\x01\x05\x00\x00\x00\x63\x82\x84\x86", b"\x00\x00\x01\x01\x05\x00\x00\x00\x65\x82",
-    b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x00", b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00\x00\x01",
-    b"\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", b"\x00\x00\x05\x02\x00\x00\x00\x00\x01\x00\x00\x00\x01\x10",
-    b"\x00\x00\x08\x06\x00\x00\x00\x00\x00" + bytes(8), b"\x00\x00\x04\x05\x04\x00\x00\x00\x01\x00\x00\x00\x02",
-    b"\x00\x00\x03\xfa\x00\x00\x00\x00\x01abc",
-]  # fmt: skip
+    bytes(9),
+    b"\xff" * 9,
+    frame(0, 1, 1),  # DATA
+    frame(1, 5, 99, b"\x82\x84\x86"),  # HEADERS
+    frame(1, 5, 101, b"\x82"),
+    frame(2, 0, 1, b"\x00\x00\x00\x01\x10"),  # PRIORITY on itself
+    frame(3, 0, 1, b"\x00\x00\x00\x08"),  # RST_STREAM
+    frame(4, 0, 0),  # SETTINGS
+    frame(4, 1, 0),
+    frame(4, 0, 0, b"\x00\x04\x00\x00\x00\x00"),
+    frame(4, 0, 0, b"\x00\x05\x00\x00\x00\x01"),
+    frame(5, 4, 1, b"\x00\x00\x00\x02"),  # PUSH_PROMISE
+    frame(6, 0, 0, bytes(8)),  # PING
+    frame(7, 0, 0, bytes(8)),  # GOAWAY
+    frame(8, 0, 0, b"\x7f\xff\xff\xff"),  # WINDOW_UPDATE
+    frame(8, 0, 1, bytes(4)),
+    frame(9, 4, 1),  # CONTINUATION
+    frame(0xFA, 0, 1, b"unknown"),
+]
 
 
 def http2_seeds() -> list[bytes]:

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from ledger.apimachinery.http import Request, Response
-from tests.wire.wire_server import Http2Client, echo, run, serving
+from tests.wire.wire_server import Http2Client, echo, frame, run, serving
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE, CONTINUATION = 0, 1, 2, 3, 4, 6, 8, 9
@@ -17,10 +17,6 @@ END_STREAM, END_HEADERS = 1, 4
 GET = b"\x82\x84\x86"  # :method GET, :path /, :scheme http
 POST = b"\x83\x84\x86"
 ENHANCE_YOUR_CALM = 11
-
-
-def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
-    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream_id) + payload
 
 
 def rapid_reset() -> Iterator[bytes]:
