@@ -67,7 +67,7 @@ def _verb(answer: Answer) -> Verb:
             if obj["metadata"]["namespace"] != call.namespace:
                 raise status.bad_request(_WRONG_NAMESPACE)
         manager = manager_name(options.field_manager, call.request.headers.get("user-agent"))
-        obj = api.behaviour.track(None, obj, call.version, manager, call.subresource, now)
+        obj = api.behaviour.track(call.definition, call.version, None, obj, manager, call.subresource, now)
         return api.encoder.plain(call.request, call.version.kind, answer(call, obj, now), 201)
 
     return review
