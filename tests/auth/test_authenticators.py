@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import shutil
 import stat
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -150,13 +151,11 @@ class TestCertificates:
         late = bytes_of(ensure_credentials(tmp_path, now=datetime.now(UTC) + timedelta(days=340)))
         assert [old == new for old, new in zip(renamed, late, strict=True)] == [True, False, False]
 
+    @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the openssl command")
     def test_openssl_believes_them(self, credentials: Credentials) -> None:
         for pair, purpose in ((credentials.serving, "sslserver"), (credentials.admin, "sslclient")):
             command = ["openssl", "verify", "-x509_strict", "-purpose", purpose, "-CAfile"]
-            done = subprocess.run(
-                [*command, str(credentials.ca.certificate), str(pair.certificate)], capture_output=True
-            )
-            assert done.returncode == 0, done.stderr
+            subprocess.run([*command, str(credentials.ca.certificate), str(pair.certificate)], check=True)
 
     def test_a_file_that_is_no_certificate_is_named(self, tmp_path: Path) -> None:
         made = ensure_credentials(tmp_path)
