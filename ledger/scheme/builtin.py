@@ -51,7 +51,8 @@ def builtin_definitions() -> Mapping[GroupResource, ResourceDefinition]:
     traits = load_json("traits.json") if data_file("traits.json").is_file() else {}
     columns = load_columns()
     definitions = [
-        _definition(raw, traits.get(key, {}), columns) for key, raw in load_json("resources.json")["resources"].items()
+        _definition(raw, traits.get(key) or traits.get(raw.get("storage", ""), {}), columns)
+        for key, raw in load_json("resources.json")["resources"].items()
     ]
     return {definition.group_resource: definition for definition in definitions}
 

@@ -42,6 +42,10 @@ def main() -> None:
     resources = group_resources(everything, schema_names(definitions))
     historical.add(resources, definitions)
     options.out.mkdir(parents=True, exist_ok=True)
+    for one in resources.values():
+        for version, kept in one["versions"].items():
+            if warning := deprecation(one["group"], version, one["kind"]):
+                kept["deprecated"] = warning
     write_resources(options.out / "resources.json", groups(default, everything), resources)
     write_columns(options.out / "columns.json", columns)
     write_xz(options.out / "schemas.json.xz", {name: without_prose(one) for name, one in definitions.items()})
@@ -149,8 +153,6 @@ def of_version(key: str, group: str, version: str, entry: dict[str, Any], names:
     one: dict[str, Any] = {"schema": names[group, version, entry["kind"]]}
     if entry.get("storageVersionHash"):
         one["hash"] = entry["storageVersionHash"]
-    if warning := deprecation(group, version, entry["kind"]):
-        one["deprecated"] = warning
     return one
 
 

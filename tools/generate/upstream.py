@@ -27,7 +27,7 @@ PRIORITIES: dict[tuple[str, str], tuple[int, int]] = {
     ("coordination.k8s.io", "v1beta1"): (16500, 13),
     ("discovery.k8s.io", "v1"): (16200, 15),
     ("events.k8s.io", "v1"): (17750, 15),
-    ("extensions", "v1beta1"): (17900, 1),  # as long as it was served: up to 1.21
+    ("extensions", "v1beta1"): (17150, 1),  # as served last, in 1.21: behind apps and networking.k8s.io
     ("flowcontrol.apiserver.k8s.io", "v1"): (16100, 21),
     ("internal.apiserver.k8s.io", "v1alpha1"): (16000, 9),
     ("networking.k8s.io", "v1"): (17200, 15),
