@@ -258,7 +258,7 @@ def _parsed_element(element: str) -> str:
         raise FieldSetError(f"parsing key as path element: missing colon: {element}")
     try:
         if kind == "k:":
-            return key(json.loads(content))
+            return key(dict(json.loads(content).items()))
         if kind == "v:":
             return value(json.loads(content))
         return f"i:{int(content)}" if kind == "i:" else ""
