@@ -21,7 +21,6 @@ JSON, YAML, PROTOBUF, CBOR = (
     "application/cbor",
 )
 BUILTIN = (JSON, YAML, PROTOBUF)
-CUSTOM = (JSON, YAML)  # custom resources as themselves; their lists of metadata can be protobuf too
 _STREAMS = (JSON, PROTOBUF)
 _META_VERSIONS = ("v1", "v1beta1")
 _BROWSERS = ("curl", "Wget", "Mozilla/5.0")
@@ -84,6 +83,16 @@ def negotiate_watch(accept: str, *, offered: tuple[str, ...] = BUILTIN, custom: 
     if found.media_type not in _STREAMS:
         raise not_acceptable(_stream_types(offered))
     return found
+
+
+@lru_cache(1024)
+def negotiate_error(accept: str) -> Negotiated:
+    """The form of an error: JSON, indented, where the header asks for what a Status cannot be."""
+    try:
+        found = negotiate(accept, routed=False)
+    except StatusError:
+        found = Negotiated(transform="none")
+    return Negotiated(pretty=True) if found.transform else found
 
 
 def watch_content_type(media_type: str) -> str:

@@ -194,16 +194,14 @@ def _map_encoder(number: int, element: str) -> Encode:
     encode_key = _basic_encoder(1, "string")[0]
     encode_value, absent = _field_encoder(2, element)
     entry = _message_field(number, lambda body: body)
-    if callable(absent):
-        absent = absent({})
+
+    def value_bytes(value: Any) -> bytes:
+        if value is not None:
+            return encode_value(value)
+        return absent if isinstance(absent, bytes) else absent({})
 
     def encode_map(values: dict[str, Any]) -> bytes:
-        return b"".join(
-            [
-                entry(encode_key(key) + (absent if values[key] is None else encode_value(values[key])))
-                for key in sorted(values)
-            ]
-        )
+        return b"".join([entry(encode_key(key) + value_bytes(values[key])) for key in sorted(values)])
 
     return encode_map
 
