@@ -325,7 +325,11 @@ def unseen(step: Step, revisions: tuple[int, ...], facts: Facts, context: Contex
     if known is None:
         if facts.verb not in ("create", "update", "patch"):
             return []
-        return [context.put(step.key, _stub(step, facts, context.scheme), revisions[0], UNKNOWN, "its content is not in the log")]
+        return [
+            context.put(
+                step.key, _stub(step, facts, context.scheme), revisions[0], UNKNOWN, "its content is not in the log"
+            )
+        ]
     note = "its content after this write is not in the log; shown as it was before"
     return [context.put(step.key, known.decoded(), revisions[0], UNKNOWN, note)]
 
