@@ -49,7 +49,7 @@ def http1_head(
         head += "transfer-encoding: chunked\r\n"
     if connection:
         head += f"connection: {connection}\r\n"
-    return f"{head}date: {date_value()}\r\n\r\n".encode()
+    return f"{head}date: {date_value()}\r\n\r\n".encode(errors="replace")  # a lone surrogate from some JSON string
 
 
 # As Go does: a line break in a value must not begin a header of its own.
@@ -63,7 +63,7 @@ def http2_headers(status: int, headers: Iterable[tuple[str, str]], length: int |
         if name not in OWN_HEADERS:
             if "\n" in value or "\r" in value or "\0" in value:
                 value = value.translate(_CONTROLS)
-            fields.append((name.encode(), value.strip(" \t").encode()))
+            fields.append((name.encode(), value.strip(" \t").encode(errors="replace")))
     if length is not None:
         fields.append((b"content-length", b"%d" % length))
     fields.append((b"date", date_value().encode()))

@@ -74,7 +74,9 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            self.headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in message["headers"]]
+            self.headers = [
+                (name.decode("latin-1"), value.decode("latin-1")) for name, value in message.get("headers", ())
+            ]
         elif message["type"] == "http.response.body":
             self.body += message.get("body", b"")
             if len(self.body) > ANSWER_BYTES_MAX:

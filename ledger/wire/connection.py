@@ -18,9 +18,11 @@ log = logging.getLogger("ledger.wire")
 
 
 class Connection:
-    """One accepted socket. The sweeper cancels `scope` once `deadline` has passed: no timer per request."""
+    """One accepted socket. The sweeper calls `on_deadline` once `deadline` has passed: no timer per request."""
 
-    __slots__ = ("certificate", "certificate_error", "client", "deadline", "on_drain", "scheme", "scope", "stream")
+    __slots__ = (
+        "certificate", "certificate_error", "client", "deadline", "on_deadline", "on_drain", "scheme", "scope", "stream",
+    )  # fmt: skip
 
     def __init__(self, stream: PlainStream, client: str, scheme: str) -> None:
         self.stream = stream
@@ -30,6 +32,7 @@ class Connection:
         self.certificate_error = ""
         self.scope = trio.CancelScope()
         self.deadline = math.inf
+        self.on_deadline: Callable[[], None] = self.scope.cancel
         self.on_drain: Callable[[], None] = self.scope.cancel  # before a loop took over there is nothing to finish
 
     def expire_in(self, seconds: float) -> None:
@@ -56,9 +59,9 @@ class Wire:
     def sweep(self) -> None:
         """Ends the connections that waited too long for their peer."""
         now = trio.current_time()
-        for connection in self.connections:
+        for connection in tuple(self.connections):
             if connection.deadline < now:
-                connection.scope.cancel()
+                connection.on_deadline()
 
     async def answer(self, request: Request) -> Response:
         """The handler's answer. It must not raise; when it does, that is a 500 here and not the end of a connection."""

@@ -21,6 +21,7 @@ from ledger.wire.stream import Disconnected
 
 PREFACE_LINE = b"PRI * HTTP/2.0\r\n\r\n"  # a client that knows that we speak HTTP/2 (RFC 9113, section 3.3)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+REMEMBERED_BYTES_MAX = 4096  # of a block of header fields, kept while a connection is idle
 PIPELINED_BYTES_MAX = 64 * 1024  # read ahead while a response streams
 
 
@@ -100,10 +101,12 @@ class Http1:
     def _parse(self, head: bytes) -> tuple[RequestLine, Fields]:
         first, _, block = head.partition(b"\r\n")
         line = parse_line(first)
-        if block != self.block or line.minor != self.minor:
-            self.fields = parse_fields(block, line.minor)
-            self.block, self.minor = block, line.minor
-        return line, self.fields
+        if block == self.block and line.minor == self.minor:
+            return line, self.fields
+        fields = parse_fields(block, line.minor)
+        if len(block) <= REMEMBERED_BYTES_MAX:
+            self.block, self.minor, self.fields = block, line.minor, fields
+        return line, fields
 
     async def _serve(self, line: RequestLine, fields: Fields) -> bool:
         """Answers one request. True when the connection can take another one."""

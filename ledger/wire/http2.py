@@ -34,6 +34,7 @@ TINY_DATA_BYTES = 64  # a DATA frame below this costs us more than it carries
 BYTES_PER_ALLOWANCE = 512  # what we must have sent for one more window update to be plausible
 # Handlers of reset streams may still be ending when the next streams open; more than this is an attack.
 HANDLERS_PER_STREAM = 2
+ENCODER_TABLE_BYTES_MAX = 4096  # HPACK's default
 NUISANCES = (h2.events.PingReceived, h2.events.PriorityUpdated, h2.events.UnknownFrameReceived)
 
 
@@ -66,6 +67,7 @@ class Http2:
         self.h2.increment_flow_control_window(max(self.wire.config.connection_window_bytes - 65535, 1))
         self.collect()
         self.connection.on_drain = self._drain
+        self.connection.on_deadline = self._idle_too_long
         try:
             async with trio.open_nursery() as self.nursery:
                 self.nursery.start_soon(self._send_loop)
@@ -132,6 +134,9 @@ class Http2:
                 stream.drop()
         elif isinstance(event, h2.events.WindowUpdated | h2.events.RemoteSettingsChanged):
             self._charge()
+            # However large a table the peer allows, it would fill with header values that never come again.
+            if self.h2.encoder.header_table_size > ENCODER_TABLE_BYTES_MAX:
+                self.h2.encoder.header_table_size = ENCODER_TABLE_BYTES_MAX
             self._on_window(getattr(event, "stream_id", 0) or 0)
         elif isinstance(event, NUISANCES):
             self._charge()
@@ -262,6 +267,14 @@ class Http2:
             stream.drain()
         if not self.streams:
             self.nursery.start_soon(self._leave)
+
+    def _idle_too_long(self) -> None:
+        """Tells the peer before closing, so that it does not send a request into the void."""
+        if self.leaving:
+            self.connection.scope.cancel()
+        else:
+            self.connection.expire_in(LAST_WORDS_S)
+            self._drain()
 
     async def _leave(self) -> None:
         """Ends the connection when everything queued is with the peer."""

@@ -23,8 +23,7 @@ class Stream:
     """Lives from the peer's HEADERS until its handler has ended, which may be after the peer has lost interest."""
 
     __slots__ = (
-        "answering",
-        "body",
+        "answered", "body",
         "changed",
         "conn",
         "ending",
@@ -50,7 +49,7 @@ class Stream:
         self.finished = finished  # the peer sent END_STREAM
         self.gone = False  # reset, or the connection is over: nothing can be sent
         self.changed: trio.Event | None = None  # set when one of the above, or the window, changes
-        self.answering = False  # HEADERS were sent, END_STREAM was not
+        self.answered = False  # END_STREAM was sent
         self.sending = False  # in the middle of one write
         self.endless = False
         self.ending = False  # the server drains: an endless response stops after the current write
@@ -106,13 +105,15 @@ class Stream:
                 response = await self.conn.wire.answer(request)
                 if not self.gone:
                     await self._answer(response)
-            if self.ending and not self.gone and self.answering and not self.sending:
+            if self.ending and not (self.gone or self.answered or self.sending):
                 self.conn.h2.end_stream(self.id)
-                self.answering = False
-            if not (self.finished or self.gone or self.answering):
+                self.answered = True
+            if self.answered and not (self.finished or self.gone):
                 await self._discard_body()
         except (Disconnected, ProtocolError) as gone:
             log.debug("%s: stream %d: %s", connection.client, self.id, gone)
+        except Exception:  # whatever it is, it must not reach the other streams
+            log.exception("stream %d from %s failed", self.id, connection.client)
         finally:
             self._close()
 
@@ -121,7 +122,7 @@ class Stream:
         conn = self.conn
         if not self.gone:
             conn.credit(self.id, self.uncredited)
-            if self.answering:
+            if not self.answered:
                 conn.reset(self.id, ErrorCodes.INTERNAL_ERROR)
             elif not self.finished:
                 conn.reset(self.id, ErrorCodes.NO_ERROR)  # answered early: do not send the rest
@@ -145,6 +146,8 @@ class Stream:
         config = self.conn.wire.config
         if self.head.content_length > config.body_bytes_max:
             raise body_too_large(config.body_bytes_max)
+        if self.head.expects_continue and not self.body and not self.finished and not self.gone:
+            self.conn.h2.send_headers(self.id, [(b":status", b"100")])
         with trio.move_on_after(config.body_timeout_s) as slow:
             while True:
                 if len(self.body) > config.body_bytes_max:
@@ -152,7 +155,7 @@ class Stream:
                 if self.uncredited:
                     length, self.uncredited = self.uncredited, 0
                     self.conn.credit(self.id, length)
-                    self.conn.collect()
+                self.conn.collect()
                 if self.finished:
                     return
                 if self.gone:
@@ -183,12 +186,12 @@ class Stream:
         bare = bare or not (streamed or response.body)
         headers = answers.http2_headers(response.status, response.headers, answers.length_of(response, method))
         self.conn.h2.send_headers(self.id, headers, end_stream=bare)
-        self.answering = not bare
+        self.answered = bare
         if streamed:
             await self._answer_stream(response)
         elif not bare:
             await self._send(response.body, end=True)
-            self.answering = False
+            self.answered = True
 
     async def _answer_stream(self, response: Response) -> None:
         assert response.stream is not None
@@ -204,7 +207,7 @@ class Stream:
             log.exception("a response's stream failed")
             return
         self.conn.h2.end_stream(self.id)
-        self.answering = False
+        self.answered = True
 
     async def _write(self, chunk: bytes) -> None:
         """Queues one chunk; returns when the peer's window and our queue have taken it."""

@@ -14,7 +14,8 @@ from ledger.wire.http1_syntax import DIGITS, HOST, TARGET, TOKEN, VALUE
 PSEUDO_HEADERS = frozenset({":method", ":scheme", ":authority", ":path", ":protocol"})
 # Connection-specific fields make an HTTP/2 message malformed (section 8.2.2).
 FORBIDDEN = frozenset({"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"})
-REMEMBERED_MAX = 256
+REMEMBERED_MAX = 64  # header fields
+REMEMBERED_BYTES_MAX = 2048  # of one of them
 
 Pair = tuple[str, str]
 
@@ -34,6 +35,7 @@ class RequestHead:
     query: str
     pairs: list[Pair]
     content_length: int  # -1: not announced
+    expects_continue: bool
 
 
 class HeadReader:
@@ -49,6 +51,7 @@ class HeadReader:
         pseudo: dict[str, str] = {}
         pairs: list[Pair] = []
         length = -1
+        expects = False
         host = ""
         remembered = self.remembered
         for field in fields:
@@ -66,7 +69,9 @@ class HeadReader:
                 if length >= 0 or not DIGITS(value):
                     raise MalformedStream("malformed content-length")
                 length = int(value)
-        return _request_head(pseudo, pairs, length, host)
+            elif name == "expect":
+                expects = value.lower() == "100-continue"
+        return _request_head(pseudo, pairs, length, host, expects)
 
     def _check(self, field: tuple[bytes, bytes]) -> Pair:
         name, value = field[0].decode("latin-1"), field[1].decode("latin-1")
@@ -77,13 +82,14 @@ class HeadReader:
             raise MalformedStream("malformed or forbidden header")
         if not VALUE(value) or value != value.strip(" \t"):
             raise MalformedStream("malformed header value")
-        if len(self.remembered) >= REMEMBERED_MAX:
-            self.remembered.clear()
-        self.remembered[(bytes(field[0]), bytes(field[1]))] = (name, value)
+        if len(name) + len(value) <= REMEMBERED_BYTES_MAX:
+            if len(self.remembered) >= REMEMBERED_MAX:
+                self.remembered.clear()
+            self.remembered[(bytes(field[0]), bytes(field[1]))] = (name, value)
         return name, value
 
 
-def _request_head(pseudo: dict[str, str], pairs: list[Pair], length: int, host: str) -> RequestHead:
+def _request_head(pseudo: dict[str, str], pairs: list[Pair], length: int, host: str, expects: bool) -> RequestHead:
     method, target, authority = pseudo.get(":method", ""), pseudo.get(":path", ""), pseudo.get(":authority", "")
     if method == "CONNECT" or ":protocol" in pseudo:
         raise BadStreamRequest("CONNECT is not supported")
@@ -96,4 +102,4 @@ def _request_head(pseudo: dict[str, str], pairs: list[Pair], length: int, host: 
     if authority:
         pairs = [("host", authority), *(pair for pair in pairs if pair[0] != "host")]
     path, _, query = target.partition("?")
-    return RequestHead(method, path, query, pairs, length)
+    return RequestHead(method, path, query, pairs, length, expects)

@@ -7,7 +7,7 @@ import socket
 
 import trio
 from OpenSSL import SSL
-from trio.lowlevel import wait_readable
+from trio.lowlevel import notify_closing, wait_readable
 
 from ledger.apimachinery.http import Handler
 from ledger.wire.config import WireConfig, open_sockets
@@ -47,11 +47,16 @@ async def serve(
             await config.drain.wait()
             accepting.cancel_scope.cancel()
             connections.cancel_scope.deadline = trio.current_time() + config.grace_s
-            for listener, _ in listeners:
-                listener.close()
+            _close(listeners)
             wire.drain()
     finally:
-        for listener, _ in listeners:
+        _close(listeners)
+
+
+def _close(listeners: list[tuple[socket.socket, bool]]) -> None:
+    for listener, _ in listeners:
+        if listener.fileno() >= 0:
+            notify_closing(listener)
             listener.close()
 
 
@@ -63,7 +68,10 @@ async def _sweep(wire: Wire) -> None:
 
 async def _accept(listener: socket.socket, context: SSL.Context | None, wire: Wire, nursery: trio.Nursery) -> None:
     while True:
-        await wait_readable(listener)
+        try:
+            await wait_readable(listener)
+        except trio.ClosedResourceError:
+            return  # the server drains
         for _ in range(ACCEPTS_BETWEEN_CHECKPOINTS):
             try:
                 accepted, address = listener.accept()
