@@ -1,11 +1,11 @@
 """Rows of the log as bytes.
 
-An event is a positional CBOR array; so is a change, behind a fixed head that gives its position, times and key without
-decoding. Bodies stay opaque bytes in both: folding a log then costs a seventh of decoding every object.
+An event is a positional CBOR array; so is a change, behind its key and body, which are read without decoding the rest.
+Bodies stay opaque bytes: folding a log then costs a seventh of decoding every object.
 
     events   position, 8 bytes BE  ->  digest (32 bytes, see chain) + CBOR [1, audit id, received, ...]
-    changes  revision, 8 bytes BE  ->  position, received, answered, key length (8+8+8+2 bytes BE), key,
-                                       CBOR [1, body, uid, ...]
+    changes  revision, 8 bytes BE  ->  position, received, answered, key length, body length (8+8+8+2+4 bytes BE),
+                                       key, body, CBOR [1, uid, API version, ...]
 
 The first item is the row's format. An older format is upcast when it is read; what is written is never rewritten.
 """
@@ -27,7 +27,8 @@ from ledger.log.event import Change, Event
 FORMAT = 1
 UPCASTS: dict[int, Callable[[list[Any]], list[Any]]] = {}  # format n -> the row in format n + 1
 BODY_PREFIX = b'{"metadata":{'
-HEAD = struct.Struct(">QQQH")
+HEAD = struct.Struct(">QQQHL")
+NO_BODY = 0xFFFF_FFFF  # body length of a deletion
 USER, IMPERSONATED, SOURCE_IPS = 6, 8, 9  # places in an event's row
 LONG_KEY = 481  # length of every shortened key; LMDB takes 511 bytes, and history adds 9
 
@@ -107,12 +108,12 @@ def decode_event(position: int, row: bytes) -> Event:
 def encode_change(change: Change, key: bytes, event: Event, position: int, sealed: bytes | None) -> bytes:
     """The row of a change that `event` made; `sealed` is the body as it shall lie on disk."""
     return (
-        HEAD.pack(position, event.received, event.answered, len(key))
+        HEAD.pack(position, event.received, event.answered, len(key), NO_BODY if sealed is None else len(sealed))
         + key
+        + (sealed or b"")
         + dumps(
             [
                 FORMAT,
-                sealed,
                 change.uid,
                 change.api_version,
                 change.kind,
@@ -127,12 +128,26 @@ def encode_change(change: Change, key: bytes, event: Event, position: int, seale
 
 
 def decode_change(revision: int, row: bytes, bodies: Bodies = PLAIN) -> Change:
-    *_, key_bytes = HEAD.unpack_from(row)
-    end = HEAD.size + key_bytes
-    key = Key.decode(row[HEAD.size : end])
-    _, sealed, uid, api_version, kind, labels, fields, previous, confidence, note = _current(loads(row[end:]))
+    key_bytes, sealed, rest = split_change(row)
+    key = Key.decode(key_bytes)
+    uid, api_version, kind, labels, fields, previous, confidence, note = decode_rest(rest)
     body = None if sealed is None else bodies.open(key, uid, sealed)
     return Change(key, body, uid, api_version, kind, labels, fields, None, revision, previous, confidence, note)
+
+
+def decode_rest(rest: bytes) -> list[Any]:
+    """uid, API version, kind, labels, fields, previous, confidence, note: what follows the body in a change's row."""
+    return _current(loads(rest))[1:]
+
+
+def split_change(row: bytes) -> tuple[bytes, bytes | None, bytes]:
+    """(encoded key, body as it lies on disk, the rest) of a change's row."""
+    _, _, _, key_bytes, body_bytes = HEAD.unpack_from(row)
+    body = HEAD.size + key_bytes
+    if body_bytes == NO_BODY:
+        return row[HEAD.size : body], None, row[body:]
+    rest = body + body_bytes
+    return row[HEAD.size : body], row[body:rest], row[rest:]
 
 
 def decode_stamp(row: bytes) -> Stamp:

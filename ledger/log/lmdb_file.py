@@ -30,16 +30,17 @@ PAGES_NEVER_WRITTEN = 256  # LMDB may count pages at the end of its file that it
 class LmdbRead(LogRead):
     """A read transaction: what was committed when it began. Use it in one thread, and not across an await."""
 
-    __slots__ = ("tables", "txn")
+    __slots__ = ("cursors", "tables", "txn")
 
     def __init__(self, txn: Any, tables: dict[str, Any], bodies: Bodies) -> None:
         self.txn, self.tables, self.bodies = txn, tables, bodies
+        self.cursors: dict[str, Any] = {}
 
     def get(self, table: str, key: bytes) -> bytes | None:
         return self.txn.get(key, db=self.tables[table])
 
     def scan(self, table: str, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        cursor = self.txn.cursor(self.tables[table])
+        cursor = self.txn.cursor(self.tables[table])  # its own: two scans of a table may go on side by side
         if reverse:
             if not (cursor.prev() if cursor.set_range(stop) else cursor.last()):
                 return
@@ -52,6 +53,15 @@ class LmdbRead(LogRead):
                 if item[0] >= stop:
                     return
                 yield item
+
+    def last(self, table: str, start: bytes, stop: bytes) -> tuple[bytes, bytes] | None:
+        cursor = self.cursors.get(table)
+        if cursor is None:
+            cursor = self.cursors[table] = self.txn.cursor(self.tables[table])
+        if not (cursor.prev() if cursor.set_range(stop) else cursor.last()):
+            return None
+        found: tuple[bytes, bytes] = cursor.item()
+        return found if found[0] >= start else None
 
 
 class LmdbFile:
@@ -100,7 +110,11 @@ class LmdbFile:
                     else:
                         puts.append((key, value))
                 if puts:
-                    txn.cursor(table).putmulti(puts)
+                    puts.sort()
+                    cursor = txn.cursor(table)
+                    # Told that rows come after all others, LMDB fills pages; else it leaves them half empty.
+                    append = not cursor.last() or cursor.key() < puts[0][0]
+                    cursor.putmulti(puts, append=append)
 
     def clear(self, tables: Sequence[str]) -> None:
         with self.env.begin(write=True) as txn:

@@ -57,6 +57,11 @@ class MemoryRead(LogRead):
         for key in reversed(found) if reverse else found:
             yield key, rows[key]
 
+    def last(self, table: str, start: bytes, stop: bytes) -> tuple[bytes, bytes] | None:
+        keys = self.tables[table].keys
+        place = bisect_left(keys, stop) - 1
+        return (keys[place], self.tables[table].rows[keys[place]]) if place >= 0 and keys[place] >= start else None
+
 
 class MemoryEngine:
     """An Engine whose appends are visible at once and gone with the process."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from ledger.apimachinery.resource import GroupResource, Key
 
@@ -17,17 +17,40 @@ class FutureRevision(Exception):
         self.revision, self.current = revision, current
 
 
-class Stored(NamedTuple):
-    """One object as it is stored. `body` is in list-item form, with metadata.resourceVersion spliced in."""
+class Stored:
+    """One object as it is stored. `body` is in list-item form, with metadata.resourceVersion spliced in.
 
-    key: Key
-    revision: int
-    uid: str
-    api_version: str  # what the body is written in
-    kind: str
-    labels: dict[str, str]
-    fields: dict[str, str]
-    body: bytes
+    Not to be changed. A list makes many thousands of these, so what it reads fills the lesser parts when they are asked
+    for (see projections.state).
+    """
+
+    __slots__ = ("api_version", "body", "fields", "key", "kind", "labels", "revision", "uid")
+
+    def __init__(
+        self,
+        key: Key,
+        revision: int,
+        uid: str,
+        api_version: str,  # what the body is written in
+        kind: str,
+        labels: dict[str, str],
+        fields: dict[str, str],
+        body: bytes,
+    ) -> None:
+        self.key, self.revision, self.uid, self.api_version, self.kind = key, revision, uid, api_version, kind
+        self.labels, self.fields, self.body = labels, fields, body
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stored) and self._parts() == other._parts()
+
+    def __hash__(self) -> int:
+        return hash((self.key, self.revision))
+
+    def __repr__(self) -> str:
+        return f"Stored{self._parts()}"
+
+    def _parts(self) -> tuple[object, ...]:
+        return self.key, self.revision, self.uid, self.api_version, self.kind, self.labels, self.fields, self.body
 
 
 class View(Protocol):

@@ -8,16 +8,19 @@ in here. The header holds what selectors ask for, so that a list decodes no body
 
 from __future__ import annotations
 
+import struct
+from typing import Any
+
 import orjson
 
 from ledger.apimachinery.resource import GroupResource, Key
 from ledger.log.api import Bodies, Delete, Entry, Put
-from ledger.log.codec import BODY_PREFIX, LONG_KEY, PLAIN, number, table_key
+from ledger.log.codec import BODY_PREFIX, LONG_KEY, PLAIN, decode_change, decode_rest, split_change, table_key
 from ledger.log.event import Change
 from ledger.projections.api import Stored
 
 TABLE = "state"
-HEADER = 12  # bytes before the header
+HEAD = struct.Struct(">QL")
 
 
 class StateFold:
@@ -45,6 +48,44 @@ def splice(body: bytes, revision: int) -> bytes:
     return b'%b"resourceVersion":"%d"%b%b' % (BODY_PREFIX, revision, comma, rest)
 
 
+class StoredRow(Stored):
+    """An object of the state table: key and header are decoded when they are first asked for."""
+
+    __slots__ = ("_header", "_key")
+
+    def __init__(self, key: bytes, row: bytes) -> None:
+        revision, header_bytes = HEAD.unpack_from(row)
+        end = HEAD.size + header_bytes
+        self.revision, self.body = revision, row[end:]
+        self._key, self._header = key, row[HEAD.size : end]
+
+    def __getattr__(self, name: str) -> Any:
+        """Called for what is not filled in yet."""
+        if name not in Stored.__slots__:
+            raise AttributeError(name)
+        self.uid, self.api_version, self.kind, self.labels, self.fields, *whole_key = orjson.loads(self._header)
+        self.key = Key(*whole_key[0]) if whole_key else Key.decode(self._key)
+        return getattr(self, name)
+
+
+class ChangedRow(Stored):
+    """An object of the past, from a row of the log's changes; decoded in the same way."""
+
+    __slots__ = ("_key", "_rest")
+
+    def __init__(self, revision: int, key: bytes, body: bytes, rest: bytes) -> None:
+        self.revision, self.body = revision, splice(body, revision)
+        self._key, self._rest = key, rest
+
+    def __getattr__(self, name: str) -> Any:
+        """Called for what is not filled in yet."""
+        if name not in Stored.__slots__:
+            raise AttributeError(name)
+        self.key = Key.decode(self._key)
+        self.uid, self.api_version, self.kind, self.labels, self.fields = decode_rest(self._rest)[:5]
+        return getattr(self, name)
+
+
 def stored_of(change: Change, revision: int = 0) -> Stored | None:
     """What a change left, with its revision or the one given; None when it deleted the object."""
     if change.body is None:
@@ -69,32 +110,36 @@ def encode_stored(change: Change, key: bytes, bodies: Bodies) -> bytes:
     raw = orjson.dumps(header)
     sealed = bodies.seal(change)
     assert sealed is not None
-    return b"%b%b%b%b" % (number(change.revision), len(raw).to_bytes(4, "big"), raw, splice(sealed, change.revision))
+    return HEAD.pack(change.revision, len(raw)) + raw + splice(sealed, change.revision)
 
 
-def decode_stored(key: Key, row: bytes, bodies: Bodies = PLAIN) -> Stored:
-    end = HEADER + int.from_bytes(row[8:HEADER], "big")
-    uid, api_version, kind, labels, fields, *whole_key = orjson.loads(row[HEADER:end])
-    if whole_key:
-        key = Key(*whole_key[0])
-    return Stored(
-        key, int.from_bytes(row[:8], "big"), uid, api_version, kind, labels, fields, bodies.open(key, uid, row[end:])
-    )
+def decode_stored(key: bytes, row: bytes, bodies: Bodies = PLAIN) -> Stored:
+    """The object of a row. `key` is its table key."""
+    stored = StoredRow(key, row)
+    if bodies is not PLAIN:
+        stored.body = bodies.open(stored.key, stored.uid, stored.body)
+    return stored
 
 
-def bounds(resource: GroupResource, namespace: str, after: tuple[str, str] | None) -> tuple[bytes, bytes, int]:
-    """The range of table keys of a list, and how many bytes of each name the resource."""
-    prefix = f"{resource.group}/{resource.resource}\0".encode()
-    start = prefix + f"{namespace}\0".encode() if namespace else prefix
+def decode_changed(revision: int, row: bytes, bodies: Bodies = PLAIN) -> Stored | None:
+    """The object as a change left it; None when it deleted the object."""
+    if bodies is not PLAIN:
+        return stored_of(decode_change(revision, row, bodies))
+    key, body, rest = split_change(row)
+    return None if body is None else ChangedRow(revision, key, body, rest)
+
+
+def bounds(resource: GroupResource, namespace: str, after: tuple[str, str] | None) -> tuple[bytes, bytes]:
+    """The range of table keys of a list."""
+    start = f"{resource.group}/{resource.resource}\0".encode()
+    if namespace:
+        start += f"{namespace}\0".encode()
     stop = start[:-1] + b"\x01"
     if after is not None:
         start = max(start, table_key(Key(*resource, *after).encode()) + b"\0")
-    return start, stop, len(prefix)
+    return start, stop
 
 
-def key_of(resource: GroupResource, raw: bytes, prefix: int) -> Key:
-    """The Key of a table key; a shortened one's true name is in the row's header."""
-    namespace, _, name = raw[prefix:].partition(b"\0")
-    if len(raw) == LONG_KEY:
-        return Key(*resource, namespace.decode(), "")
-    return Key(resource.group, resource.resource, namespace.decode(), name.decode())
+def encoded_key(raw: bytes, row: bytes) -> bytes:
+    """The encoded Key of a row of the state, whole even where the table key is a shortened one."""
+    return raw if len(raw) < LONG_KEY else StoredRow(raw, row).key.encode()

@@ -9,7 +9,7 @@ from ledger.log.api import Bodies, Read
 from ledger.log.codec import PLAIN, table_key
 from ledger.projections.api import Stored
 from ledger.projections.history import DELETIONS, GONE, HISTORY, deletion_bounds, version_bounds
-from ledger.projections.state import TABLE, bounds, decode_stored, key_of, stored_of
+from ledger.projections.state import TABLE, bounds, decode_changed, decode_stored, encoded_key
 
 
 class NowView:
@@ -21,15 +21,16 @@ class NowView:
         self.read, self.revision, self.bodies = read, revision, bodies
 
     def get(self, key: Key) -> Stored | None:
-        row = self.read.get(TABLE, table_key(key.encode()))
-        return None if row is None else decode_stored(key, row, self.bodies)
+        raw = table_key(key.encode())
+        row = self.read.get(TABLE, raw)
+        return None if row is None else decode_stored(raw, row, self.bodies)
 
     def scan(
         self, resource: GroupResource, namespace: str = "", after: tuple[str, str] | None = None
     ) -> Iterator[Stored]:
-        start, stop, prefix = bounds(resource, namespace, after)
-        for raw, row in self.read.scan(TABLE, start, stop):
-            yield decode_stored(key_of(resource, raw, prefix), row, self.bodies)
+        bodies = self.bodies
+        for raw, row in self.read.scan(TABLE, *bounds(resource, namespace, after)):
+            yield decode_stored(raw, row, bodies)
 
 
 class PastView:
@@ -50,7 +51,7 @@ class PastView:
     def scan(
         self, resource: GroupResource, namespace: str = "", after: tuple[str, str] | None = None
     ) -> Iterator[Stored]:
-        start, stop, prefix = bounds(resource, namespace, after)
+        start, stop = bounds(resource, namespace, after)
         deleted = self._deleted_since(resource, start, stop)
         due = next(deleted, None)
         for raw, row in self.read.scan(TABLE, start, stop):
@@ -59,8 +60,8 @@ class PastView:
                     yield found
                 due = next(deleted, None)
             if int.from_bytes(row[:8], "big") <= self.revision:
-                yield decode_stored(key_of(resource, raw, prefix), row, self.bodies)
-            elif (found := self._as_of(self._encoded(resource, raw, row, prefix))) is not None:
+                yield decode_stored(raw, row, self.bodies)
+            elif (found := self._as_of(encoded_key(raw, row))) is not None:
                 yield found
         while due is not None:
             if (found := self._as_of(due[1])) is not None:
@@ -68,13 +69,12 @@ class PastView:
             due = next(deleted, None)
 
     def _as_of(self, encoded: bytes) -> Stored | None:
-        start, stop = version_bounds(encoded, self.revision)
-        for raw, flag in self.read.scan(HISTORY, start, stop, reverse=True):
-            if flag == GONE:
-                return None
-            change = self.read.change(int.from_bytes(raw[-8:], "big"))
-            return None if change is None else stored_of(change)
-        return None
+        found = self.read.last(HISTORY, *version_bounds(encoded, self.revision))
+        if found is None or found[1] == GONE:
+            return None
+        revision = found[0][-8:]
+        row = self.read.get("changes", revision)
+        return None if row is None else decode_changed(int.from_bytes(revision, "big"), row, self.bodies)
 
     def _deleted_since(self, resource: GroupResource, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
         """(table key, encoded key) of the objects deleted after the revision, each once, sorted by table key."""
@@ -84,8 +84,3 @@ class PastView:
             if start <= raw < stop:
                 found[raw] = encoded
         return iter(sorted(found.items()))
-
-    def _encoded(self, resource: GroupResource, raw: bytes, row: bytes, prefix: int) -> bytes:
-        if raw == table_key(raw):
-            return raw
-        return decode_stored(key_of(resource, raw, prefix), row, self.bodies).key.encode()
