@@ -40,19 +40,19 @@ class ServiceAccountTokens:
         keys: tuple[VerificationKey, ...],
         audiences: tuple[str, ...],  # the server's own, for tokens that name none
         lookup: Lookup,
-        clock_s: Callable[[], float],
+        clock_us: Callable[[], int],  # microseconds since 1970
         *,
         remembered_s: float = 10.0,
         remembered_max: int = 4096,
     ) -> None:
         self._issuers, self._keys, self._audiences = issuers, keys, audiences
-        self._lookup, self._clock_s = lookup, clock_s
+        self._lookup, self._clock_us = lookup, clock_us
         self._remembered_s, self._remembered_max = remembered_s, remembered_max
         self._verified: OrderedDict[bytes, tuple[float, Claims]] = OrderedDict()  # by the token's hash
 
     def __call__(self, text: str, audiences: tuple[str, ...]) -> Authenticated | None:
         """None for what is no token of ours; raises Unauthenticated, as to why it is no good."""
-        now = self._clock_s()
+        now = self._clock_us() / 1e6
         claims = self._claims(text, now)
         if claims is None:
             return None

@@ -44,7 +44,7 @@ def claims(audience: Any = (ISSUER,), bound: dict[str, Any] | None = None, **cha
 def authenticator(objects: dict[Key, Object], now: list[float] | None = None) -> ServiceAccountTokens:
     clock = now if now is not None else [float(NOW)]
     keys = tuple(VerificationKey(key.public_key()) for key in (KEY, RSA_KEY))
-    return ServiceAccountTokens((ISSUER,), keys, (ISSUER,), objects.get, lambda: clock[0])
+    return ServiceAccountTokens((ISSUER,), keys, (ISSUER,), objects.get, lambda: int(clock[0] * 1_000_000))
 
 
 def authenticate(

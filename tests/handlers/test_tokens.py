@@ -72,7 +72,7 @@ def test_a_token_for_an_hour_and_for_this_server_unless_asked_otherwise() -> Non
 
 def test_the_server_accepts_what_it_issues() -> None:
     keys = (VerificationKey(KEY.public_key()),)
-    tokens = ServiceAccountTokens((HERE,), keys, (HERE,), CLUSTER.get, lambda: float(NOW_S))
+    tokens = ServiceAccountTokens((HERE,), keys, (HERE,), CLUSTER.get, lambda: NOW_S * 1_000_000)
     for reference in (None, bound_to("Pod", "p"), bound_to("Node", "n"), bound_to("Secret", "s")):
         found = tokens(issue(boundObjectRef=reference)["status"]["token"], ())
         assert found is not None and found.user.uid == "u1"
