@@ -19,6 +19,8 @@ METRICS, CURRENT, CONDITIONS, BEHAVIOR = (
 )
 _ALL = (METRICS, CURRENT, CONDITIONS, BEHAVIOR, _PREFIX + "scale-down-tolerance", _PREFIX + "scale-up-tolerance")
 _DEFAULT_CPU_PERCENT = 80
+# v2 leaves currentReplicas out when it is 0 and writes currentMetrics even when it is null; v1 does the opposite.
+_STATUS_ORDER = ("observedGeneration", "lastScaleTime", "currentReplicas", "desiredReplicas")
 
 
 def _from_v2(obj: Object) -> Object:
@@ -41,7 +43,8 @@ def _from_v2(obj: Object) -> Object:
         if percents:
             found["spec"]["targetCPUUtilizationPercentage"] = percents[0]
     if "status" in obj:
-        found["status"] = {"currentReplicas": 0} | _without(status, "currentMetrics", "conditions")
+        rest = {"currentReplicas": 0} | _without(status, "currentMetrics", "conditions")
+        found["status"] = {key: rest.pop(key) for key in _STATUS_ORDER if key in rest} | rest
         for metric in status.get("currentMetrics") or []:
             current = (metric.get("resource") or {}).get("current") or {}
             if _is_cpu(metric) and current.get("averageUtilization") is not None:
@@ -65,10 +68,14 @@ def _to_v2(obj: Object) -> Object:
     elif current_percent is not None:
         resource = {"name": "cpu", "current": {"averageUtilization": current_percent}}
         status["currentMetrics"] = [{"type": "Resource", "resource": resource}]
+    else:
+        status["currentMetrics"] = None
+    if status.get("currentReplicas") == 0:
+        del status["currentReplicas"]
     if CONDITIONS in kept:
         status["conditions"] = _parsed(kept, CONDITIONS)
     found = with_annotations(obj, {key: value for key, value in kept.items() if key not in _ALL})
-    return {**found, "spec": spec, **({"status": status} if "status" in obj or status else {})}
+    return {**found, "spec": spec, **({"status": status} if "status" in obj else {})}
 
 
 def _is_cpu(metric: dict[str, Any]) -> bool:

@@ -39,8 +39,8 @@ def annotations_of(obj: Object) -> dict[str, str]:
 
 
 def with_annotations(obj: Object, values: dict[str, str]) -> Object:
-    """The object with exactly these annotations, and without the field when there are none."""
+    """The object with exactly these annotations, by name as Go writes maps; without the field when there are none."""
     metadata = {key: value for key, value in obj.get("metadata", {}).items() if key != "annotations"}
     if values:
-        metadata["annotations"] = values
+        metadata["annotations"] = dict(sorted(values.items()))
     return {**obj, "metadata": metadata} if metadata or "metadata" in obj else obj
