@@ -40,6 +40,11 @@ class Stored:
         self.key, self.revision, self.uid, self.api_version, self.kind = key, revision, uid, api_version, kind
         self.labels, self.fields, self.body = labels, fields, body
 
+    def _replace(self, *, body: bytes, revision: int | None = None) -> Stored:
+        """The same object with another body, at its revision or the one given."""
+        revision = self.revision if revision is None else revision
+        return Stored(self.key, revision, self.uid, self.api_version, self.kind, self.labels, self.fields, body)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Stored) and self._parts() == other._parts()
 
