@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import trio
-
 from ledger.apimachinery.http import Handler, Request, RequestInfo, Response
 from ledger.apimachinery.status import StatusError
 from ledger.log.event import Event, event_of
@@ -46,7 +44,7 @@ def with_recorder(handler: Handler, recorder: Recorder) -> Handler:
         request.audit_id = request.headers.get("audit-id") or recorder.new_audit_id()
         try:
             response, why = await _answer(handler, request, recorder.encode_status)
-        except trio.Cancelled:
+        except BaseException:  # cancelled: every Exception has an answer
             _close(recorder, request, CLIENT_GONE, _Why("", "the client went away before it was answered"))
             raise
         response.headers = _common_headers(request, response, recorder.flow_of) + response.headers
