@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+from h2.settings import SettingCodes
 
 from ledger.apimachinery.http import Request, Response, Write
 from tests.wire.wire_server import echo, run, serving
@@ -141,5 +142,62 @@ def test_more_streams_than_allowed_are_refused_not_queued() -> None:
             asked.append(await client.ask("GET", "/"))
             release.set()
             assert [(await client.answer(stream_id)).status for stream_id in asked[1:]] == [200] * 10
+
+    run(test)
+
+
+def test_an_idle_connection_is_told_before_it_is_closed() -> None:
+    async def test() -> None:
+        async with serving(idle_timeout_s=90) as server, server.http2() as client:
+            assert (await client.get("/")).status == 200
+            while not client.closed:
+                await client.receive()
+            assert client.goaway == 0
+            assert 90 <= trio.current_time() < 95
+
+    run(test, virtual_time=True)
+
+
+def test_100_continue_is_sent_when_the_body_is_wanted() -> None:
+    async def test() -> None:
+        async with serving() as server, server.http2() as client:
+            fields = [(b":method", b"POST"), (b":scheme", b"http"), (b":authority", b"a"), (b":path", b"/p")]
+            stream_id = await client.headers(*fields, (b"expect", b"100-continue"), end=False)
+            while stream_id not in client.continued:
+                await client.receive()
+            client.h2.send_data(stream_id, b"hello", end_stream=True)
+            await client.flush()
+            assert (await client.answer(stream_id)).body == b"POST /p? hello"
+
+    run(test)
+
+
+def test_a_header_value_that_cannot_be_encoded_harms_nobody() -> None:
+    async def handler(request: Request) -> Response:
+        return Response(200, [("warning", 'from JSON: "\ud800"'), ("x-line", "a\r\nb")], b"ok")
+
+    async def test() -> None:
+        async with serving(handler) as server, server.http2() as two, server.http1() as one:
+            for answer in (await two.get("/"), await one.get("/")):
+                assert (answer.body, answer.headers["x-line"]) == (b"ok", "a  b")
+                assert answer.headers["warning"].lower() == 'from json: "?"'
+
+    run(test)
+
+
+def test_a_peer_cannot_make_us_remember_headers_without_end() -> None:
+    number = 0
+
+    async def handler(request: Request) -> Response:
+        nonlocal number
+        number += 1
+        return Response(200, [("audit-id", f"{number:036}")])
+
+    async def test() -> None:
+        async with serving(handler) as server, server.http2() as client:
+            client.h2.update_settings({SettingCodes.HEADER_TABLE_SIZE: 1 << 20})
+            for _ in range(200):
+                assert (await client.get("/")).headers["audit-id"] == f"{number:036}"
+            assert client.h2.decoder.header_table_size <= 4096
 
     run(test)

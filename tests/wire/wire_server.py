@@ -208,6 +208,7 @@ class Http2Client:
         self.h2.initiate_connection()
         self.answers: dict[int, Answer] = {}
         self.ended: set[int] = set()
+        self.continued: set[int] = set()
         self.goaway: int | None = None
         self.closed = False
         self.unparsed = b""
@@ -278,6 +279,8 @@ class Http2Client:
         if isinstance(event, h2.events.ResponseReceived):
             headers = {name.decode(): value.decode() for name, value in event.headers}
             self.answers[stream_id] = Answer(int(headers.pop(":status")), headers, b"")
+        elif isinstance(event, h2.events.InformationalResponseReceived):
+            self.continued.add(stream_id)
         elif isinstance(event, h2.events.DataReceived):
             self.answers[stream_id].body += event.data
             if self.reading_window:
