@@ -12,7 +12,8 @@ from collections.abc import Callable
 import trio
 
 from ledger.apimachinery.http import Handler, Request, Response
-from ledger.handlers.documents import JSON, TEXT, parse_accept
+from ledger.apimachinery.negotiation import JSON
+from ledger.handlers.documents import TEXT, accepted
 from ledger.registry.options import query_of
 from ledger.scheme import openapi, openapi_v2
 from ledger.scheme.scheme import Scheme
@@ -67,7 +68,7 @@ async def _v3(request: Request, scheme: Scheme, name: str) -> Response:
 
 
 def _takes_json(request: Request) -> bool:
-    return any(clause.names(JSON) for clause in parse_accept(request.headers.get("accept") or "*/*"))
+    return any(clause.names(JSON) for clause in accepted(request))
 
 
 def _unless_known(request: Request, etag: str, headers: list[tuple[str, str]], body: bytes) -> Response:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from ledger.apimachinery import json_codec
 from ledger.apimachinery.http import Handler, Request, Response
-from ledger.handlers.documents import JSON, to_json
+from ledger.apimachinery.negotiation import JSON
 from ledger.scheme.scheme import Scheme
 
 
@@ -14,7 +15,7 @@ def root_handler(scheme: Callable[[], Scheme], other_paths: Callable[[], Iterabl
 
     async def root(request: Request) -> Response:
         paths = sorted({*api_paths(scheme()), *other_paths()})
-        return Response(200, [("content-type", JSON)], to_json({"paths": paths}, pretty=True))
+        return Response(200, [("content-type", JSON)], json_codec.dumps_pretty({"paths": paths}))
 
     return root
 

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import platform
 
+from ledger.apimachinery import json_codec
 from ledger.apimachinery.http import Handler, Request, Response
-from ledger.handlers.documents import JSON, accepts_any, refused_by_router, to_json
-from ledger.handlers.routes import not_allowed
+from ledger.apimachinery.negotiation import JSON
+from ledger.handlers.documents import check_route
 from ledger.scheme.builtin import load_json
 
 
 def version_handler() -> Handler:
     """Always indented, as upstream. Raises StatusError 405, 406."""
     made_by = {"goVersion": f"python{platform.python_version()}", "compiler": platform.python_implementation().lower()}
-    body = to_json(load_json("version.json") | made_by, pretty=True)
+    body = json_codec.dumps_pretty(load_json("version.json") | made_by)
 
     async def version(request: Request) -> Response:
-        if request.method != "GET":
-            raise not_allowed()
-        if not accepts_any(request.headers.get("accept"), [JSON]):
-            raise refused_by_router([JSON])
+        check_route(request, [JSON])
         return Response(200, [("content-type", JSON)], body)
 
     return version

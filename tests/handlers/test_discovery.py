@@ -49,6 +49,8 @@ def test_recorded_exchanges(file: str, scheme: Scheme, address: str) -> None:
     [
         ("GET  /api", "", 200, "application/json"),
         ("GET  /api", "application/yaml", 200, "application/yaml"),
+        ("GET  /api", "application/vnd.kubernetes.protobuf", 200, "application/vnd.kubernetes.protobuf"),
+        ("GET  /apis/apps/v1", "application/vnd.kubernetes.protobuf", 200, "application/vnd.kubernetes.protobuf"),
         ("GET  /apis", "text/html, application/json;q=0.5", 200, "application/json"),
         ("GET  /apis", "text/html", 406, "application/json"),
         ("GET  /apis/apps", "application/json;as=Table;v=v1;g=meta.k8s.io", 406, "application/json"),
