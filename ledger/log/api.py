@@ -8,7 +8,6 @@ against every engine.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from ledger.apimachinery.resource import Key
@@ -104,6 +103,9 @@ class Stamp(NamedTuple):
 class Read(Protocol):
     """A consistent read of log and tables. Hold it briefly, in one thread, and never across an await."""
 
+    def __enter__(self) -> Read: ...
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: object, /) -> None: ...
+
     bodies: Bodies
 
     def head(self) -> int: ...  # last revision, 0 in an empty log
@@ -134,7 +136,7 @@ class Engine(Protocol):
         """Queues an event without changes; it is written with the next commit."""
         ...
 
-    def read(self) -> AbstractContextManager[Read]: ...
+    def read(self) -> Read: ...  # in a `with` statement
 
     async def room(self) -> None:
         """Returns once the notes waiting for the disk are within bounds; at once unless the disk lags behind."""

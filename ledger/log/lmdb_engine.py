@@ -18,7 +18,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -124,7 +123,7 @@ class LmdbEngine:
             listener(batch.entries)
         return commits
 
-    def read(self) -> AbstractContextManager[LmdbRead]:
+    def read(self) -> LmdbRead:
         return self.file.read()
 
     def subscribe(self, listener: Callable[[Sequence[Entry]], None]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +27,24 @@ PAGES_NEVER_WRITTEN = 256  # LMDB may count pages at the end of its file that it
 
 
 class LmdbRead(LogRead):
-    """A read transaction: what was committed when it began. Use it in one thread, and not across an await."""
+    """A read transaction: what was committed when it began. Use it in one thread, and not across an await.
 
-    __slots__ = ("cursors", "tables", "txn")
+    A context manager; leaving it ends the transaction.
+    """
 
-    def __init__(self, txn: Any, tables: dict[str, Any], bodies: Bodies) -> None:
-        self.txn, self.tables, self.bodies = txn, tables, bodies
+    __slots__ = ("cursors", "path", "tables", "txn")
+
+    def __init__(self, txn: Any, tables: dict[str, Any], bodies: Bodies, path: Path) -> None:
+        self.txn, self.tables, self.bodies, self.path = txn, tables, bodies, path
         self.cursors: dict[str, Any] = {}
+
+    def __enter__(self) -> LmdbRead:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        self.txn.abort()
+        if isinstance(error, (lmdb.CorruptedError, lmdb.PageNotFoundError)):
+            raise Damaged(0, f"{self.path}: {error}") from error
 
     def get(self, table: str, key: bytes) -> bytes | None:
         return self.txn.get(key, db=self.tables[table])
@@ -85,18 +95,11 @@ class LmdbFile:
             self._unlock()
             raise
 
-    @contextmanager
-    def read(self) -> Iterator[LmdbRead]:
+    def read(self) -> LmdbRead:
         try:
-            txn = self.env.begin()
+            return LmdbRead(self.env.begin(), self.tables, self.bodies, self.path)
         except lmdb.Error as error:
             raise LogClosed(f"{self.path}: {error}") from error
-        try:
-            yield LmdbRead(txn, self.tables, self.bodies)
-        except (lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
-            raise Damaged(0, f"{self.path}: {error}") from error
-        finally:
-            txn.abort()
 
     def write_rows(self, rows: Rows) -> None:
         """Puts and deletes in one transaction; on return it is on the disk, unless the file is relaxed."""

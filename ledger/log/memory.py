@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 
 import trio
 
@@ -48,6 +47,12 @@ class MemoryRead(LogRead):
     def __init__(self, tables: MemoryTables, bodies: Bodies) -> None:
         self.tables, self.bodies = tables, bodies
 
+    def __enter__(self) -> MemoryRead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to give back."""
+
     def get(self, table: str, key: bytes) -> bytes | None:
         return self.tables[table].rows.get(key)
 
@@ -89,11 +94,10 @@ class MemoryEngine:
         check_new(revisions, lambda revision: number(revision) in self.tables["changes"].rows)
         return self._append_now(entries, imported=True)
 
-    @contextmanager
-    def read(self) -> Iterator[MemoryRead]:
+    def read(self) -> MemoryRead:
         if self._closed:
             raise LogClosed("the log is closed")
-        yield MemoryRead(self.tables, self.bodies)
+        return MemoryRead(self.tables, self.bodies)
 
     def subscribe(self, listener: Callable[[Sequence[Entry]], None]) -> None:
         self._listeners.append(listener)

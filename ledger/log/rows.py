@@ -33,7 +33,8 @@ class LogRead(ABC):
         return Head.decode(self.get("meta", HEAD_KEY))
 
     def head(self) -> int:
-        return self.log_head().revision
+        row = self.get("meta", HEAD_KEY)
+        return 0 if row is None else int.from_bytes(row[:8], "big")
 
     def last_position(self) -> int:
         return self.log_head().position

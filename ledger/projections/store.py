@@ -7,7 +7,6 @@ own, so one may be left open across an await; a View may not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from ledger.apimachinery.resource import GroupResource, Key
@@ -18,7 +17,7 @@ from ledger.log.lmdb_engine import LmdbEngine
 from ledger.log.memory import MemoryEngine
 from ledger.log.refold import Progress
 from ledger.projections import audit
-from ledger.projections.api import FutureRevision, View
+from ledger.projections.api import FutureRevision
 from ledger.projections.audit import AuditFold
 from ledger.projections.history import HISTORY, HistoryFold, version_bounds
 from ledger.projections.state import StateFold
@@ -114,17 +113,16 @@ class Store:
             first = next(read.events(0, 1), None)
         return None if first is None or last is None else (first.answered, last.answered)
 
-    @contextmanager
-    def view(self, revision: int | None = None) -> Iterator[View]:
-        """The state now, or as of a revision (included). Raises FutureRevision."""
-        with self.read() as read:
-            head = read.head()
-            if revision is None or revision == head:
-                yield NowView(read, head, self.bodies)
-            elif revision > head:
-                raise FutureRevision(revision, head)
-            else:
-                yield PastView(read, revision, self.bodies)
+    def view(self, revision: int | None = None) -> NowView | PastView:
+        """The state now, or as of a revision (included). Raises FutureRevision. Use it in a `with` statement."""
+        read = self.engine.read()
+        head = read.head()
+        if revision is None or revision == head:
+            return NowView(read, head, self.bodies)
+        if revision < head:
+            return PastView(read, revision, self.bodies)
+        read.__exit__(None, None, None)
+        raise FutureRevision(revision, head)
 
     def versions(self, key: Key, *, newest_first: bool = True, upto: int | None = None) -> Iterator[Change]:
         """The history of one object, deletions included, up to a revision (included)."""

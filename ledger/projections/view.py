@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, Self
 
 from ledger.apimachinery.resource import GroupResource, Key
 from ledger.log.api import Bodies, Read
@@ -12,13 +13,25 @@ from ledger.projections.history import DELETIONS, GONE, HISTORY, deletion_bounds
 from ledger.projections.state import TABLE, bounds, decode_changed, decode_stored, encoded_key
 
 
-class NowView:
-    """The state as the log's end left it."""
+class OpenView:
+    """A view over a read transaction, which ends with it."""
 
     __slots__ = ("bodies", "read", "revision")
 
     def __init__(self, read: Read, revision: int, bodies: Bodies = PLAIN) -> None:
         self.read, self.revision, self.bodies = read, revision, bodies
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *how: Any) -> None:
+        self.read.__exit__(*how)
+
+
+class NowView(OpenView):
+    """The state as the log's end left it."""
+
+    __slots__ = ()
 
     def get(self, key: Key) -> Stored | None:
         raw = table_key(key.encode())
@@ -33,17 +46,14 @@ class NowView:
             yield decode_stored(raw, row, bodies)
 
 
-class PastView:
+class PastView(OpenView):
     """The state as it was after `revision`.
 
     A list walks the state of today: an object that did not change since is taken as it is, one that did is looked up in
     its history, and the objects deleted since are merged in. So the cost is that of a list now, plus what changed.
     """
 
-    __slots__ = ("bodies", "read", "revision")
-
-    def __init__(self, read: Read, revision: int, bodies: Bodies = PLAIN) -> None:
-        self.read, self.revision, self.bodies = read, revision, bodies
+    __slots__ = ()
 
     def get(self, key: Key) -> Stored | None:
         return self._as_of(key.encode())
