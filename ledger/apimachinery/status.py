@@ -81,7 +81,8 @@ def invalid(group: str, kind: str, name: str, errors: Iterable[FieldError]) -> S
         details["name"] = name
     if group:
         details["group"] = group
-    details["kind"] = kind
+    if kind:
+        details["kind"] = kind
     if causes:
         details["causes"] = causes
     return StatusError(422, "Invalid", message, details)

@@ -47,7 +47,9 @@ def _validate(binding: Object) -> None:
     target = binding.get("target") or {}
     errors = []
     if target.get("kind", "") not in ("", "Node"):
-        errors.append(f'target.kind: Unsupported value: {fields.quoted(target["kind"])}: supported values: "Node", "<empty>"')
+        errors.append(
+            f'target.kind: Unsupported value: {fields.quoted(target["kind"])}: supported values: "Node", "<empty>"'
+        )
     if not target.get("name"):
         errors.append(str(fields.required("target.name")))
     if errors:

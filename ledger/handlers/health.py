@@ -19,7 +19,9 @@ class Health:
 
     def paths(self) -> list[str]:
         """The paths it answers, as / lists them."""
-        return [path for root, checks in self.roots.items() for path in (f"/{root}", *(f"/{root}/{one}" for one in checks))]
+        return [
+            path for root, checks in self.roots.items() for path in (f"/{root}", *(f"/{root}/{one}" for one in checks))
+        ]
 
     async def __call__(self, request: Request) -> Response | None:
         """The answer, None for a path that is none of its own."""

@@ -14,7 +14,31 @@ from typing import Any
 from ledger.apimachinery.http import Request, Response
 
 # apiserver_request_duration_seconds in k8s.io/apiserver/pkg/endpoints/metrics
-DURATION_BUCKETS_S = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60)
+DURATION_BUCKETS_S = (
+    0.005,
+    0.025,
+    0.05,
+    0.1,
+    0.2,
+    0.4,
+    0.6,
+    0.8,
+    1.0,
+    1.25,
+    1.5,
+    2,
+    3,
+    4,
+    5,
+    6,
+    8,
+    10,
+    15,
+    20,
+    30,
+    45,
+    60,
+)
 REQUEST_LABELS = ("code", "component", "dry_run", "group", "resource", "scope", "subresource", "verb", "version")
 DURATION_LABELS = REQUEST_LABELS[1:]
 _VERBS = {"get": "GET", "list": "LIST", "watch": "WATCH", "create": "POST", "update": "PUT", "patch": "PATCH",
@@ -52,13 +76,15 @@ class Metrics:
 
     def collect(self) -> Iterator[Any]:
         """The metric families, as prometheus-client wants them of a collector."""
-        from prometheus_client.core import (  # noqa: PLC0415  (not needed to serve)
+        from prometheus_client.core import (
             CounterMetricFamily,
             GaugeMetricFamily,
             HistogramMetricFamily,
         )
 
-        total = CounterMetricFamily("apiserver_request_total", "Requests by what they asked for.", labels=REQUEST_LABELS)
+        total = CounterMetricFamily(
+            "apiserver_request_total", "Requests by what they asked for.", labels=REQUEST_LABELS
+        )
         for key, count in self.requests.items():
             total.add_metric(key, count)
         yield total
@@ -76,7 +102,7 @@ class Metrics:
         yield GaugeMetricFamily("process_resident_memory_bytes", "Resident memory.", resident_bytes())
 
     async def __call__(self, request: Request) -> Response:
-        from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415
+        from prometheus_client import CollectorRegistry, generate_latest
 
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self)  # type: ignore[arg-type]

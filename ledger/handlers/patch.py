@@ -70,4 +70,3 @@ async def _apply(api: Api, call: Call, body: bytes, options: Any) -> Response:
 
     written = await api.registry.update(call, transform, options, create=True, tracked=True)
     return api.encoder.one(call, written.stored, 201 if written.created else 200)
-

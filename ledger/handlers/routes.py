@@ -63,7 +63,7 @@ def route(scheme: Scheme, method: str, path: str) -> Route | None:
         raise unknown()
     definition, served = found
     name = rest[1] if len(rest) > 1 else ""
-    if definition.namespaced != in_namespace and (in_namespace or len(rest) > 1) or (len(rest) > 1 and not name):
+    if (definition.namespaced != in_namespace and (in_namespace or len(rest) > 1)) or (len(rest) > 1 and not name):
         raise unknown()
     subresource = rest[2] if len(rest) > 2 else ""
     if len(rest) > 2 and subresource not in served.subresources:

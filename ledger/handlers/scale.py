@@ -16,7 +16,6 @@ from ledger.projections.api import Stored, View
 from ledger.registry.body import decode
 from ledger.registry.decide import value_at, with_value_at
 from ledger.registry.options import WriteOptions, query_of, write_options
-from ledger.registry.patching import patcher
 from ledger.registry.registry import Call, Transform
 from ledger.scheme.definition import ScalePaths
 

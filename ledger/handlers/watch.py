@@ -46,4 +46,3 @@ def _check_revision(options: ListOptions) -> None:
     if given and not (given.isascii() and given.isdigit()):
         text = f"resourceVersion: Invalid value: {quoted(given)}: strconv.ParseUint: parsing {quoted(given)}: invalid syntax"
         raise StatusError(500, "", text)
-

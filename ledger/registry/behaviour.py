@@ -3,23 +3,12 @@ custom resources their structural schema. The registry knows neither."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Protocol
 
-from ledger.apimachinery.http import Request, User
-from ledger.apimachinery.resource import Object
+from ledger.apimachinery.resource import GVK, Object
 from ledger.registry.options import DeleteOptions
 from ledger.scheme.definition import ResourceDefinition, Version
-
-
-@dataclass(slots=True)
-class Context:
-    """What preparing and validating may know of the request."""
-
-    user: User
-    now: int  # microseconds since 1970
-    request: Request | None = None
-    warnings: list[str] = field(default_factory=list)
+from ledger.scheme.strategies import Context
 
 
 class Behaviour(Protocol):
@@ -37,11 +26,26 @@ class Behaviour(Protocol):
         """The same for a patched object, which is decoded JSON already."""
         ...
 
+    def decode_kind(self, kind: GVK, body: bytes, content_type: str, field_validation: str) -> tuple[Object, list[str]]:
+        """An object of a kind that is no resource of its own: a Scale, a Binding."""
+        ...
+
+    def decode_options(self, body: bytes, content_type: str, kind: str) -> Object | None:
+        """DeleteOptions and the like, of whatever group version; None when there is no body."""
+        ...
+
     def to_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object: ...
     def from_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object: ...
 
     def track(
-        self, live: Object | None, obj: Object, version: Version, manager: str, subresource: str, now: int
+        self,
+        definition: ResourceDefinition,
+        version: Version,
+        live: Object | None,
+        obj: Object,
+        manager: str,
+        subresource: str,
+        now: int,
     ) -> Object:
         """The object with its managedFields brought up to date for a write that is no apply."""
         ...

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from ledger.apimachinery import json_codec
 from ledger.apimachinery.resource import Key, Object, split_api_version
 from ledger.log.event import Change
 from ledger.projections.api import Stored
@@ -28,7 +29,7 @@ def encode_body(obj: Object) -> bytes:
     for name, value in obj.items():
         if name not in ("apiVersion", "kind", "metadata"):
             body[name] = value
-    return orjson.dumps(body)
+    return json_codec.dumps(body)
 
 
 def decode(stored: Stored) -> Object:

@@ -201,8 +201,6 @@ def with_value_at(obj: Object, path: str, value: Any) -> Object:
 def _before_graceful(metadata: dict[str, Any], options: DeleteOptions, now: int, grace_s: int) -> tuple[bool, bool]:
     """(graceful, already pending), with the deletion fields set (rest.BeforeDelete)."""
     if "deletionTimestamp" not in metadata:
-        if grace_s == 0 and options.grace_s is None:
-            return False, False
         metadata["deletionTimestamp"] = rfc3339(now + grace_s * 1_000_000)
         metadata["deletionGracePeriodSeconds"] = grace_s
         if metadata.get("generation", 0) > 0:

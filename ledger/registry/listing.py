@@ -19,7 +19,7 @@ from ledger.apimachinery.selectors import (
     parse_field_selector,
     parse_label_selector,
 )
-from ledger.apimachinery.status import StatusError, bad_request, gone, too_large_resource_version
+from ledger.apimachinery.status import bad_request, gone, too_large_resource_version
 from ledger.log.api import Compacted
 from ledger.projections.api import Stored, View
 from ledger.projections.store import Store
@@ -170,4 +170,3 @@ def _read(
             return Page(items, view.revision, token, rest)
         items.append(stored)
     return Page(items, view.revision)
-

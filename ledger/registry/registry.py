@@ -16,10 +16,11 @@ from ledger.apimachinery.http import Request, User
 from ledger.apimachinery.managedfields import manager_name
 from ledger.apimachinery.resource import Key, Object
 from ledger.apimachinery.status import StatusError, already_exists, modified, not_found
+from ledger.apimachinery.times import rfc3339
 from ledger.log.api import Conflict
 from ledger.log.event import Change, Guard, event_of
 from ledger.projections.api import Stored, View
-from ledger.projections.state import splice_revision
+from ledger.projections.state import splice
 from ledger.projections.store import Store
 from ledger.registry import decide
 from ledger.registry.behaviour import Behaviour, Context
@@ -103,10 +104,12 @@ class Registry:
     async def _create(self, call: Call, obj: Object, options: WriteOptions, tracked: bool = False) -> Written:
         definition, resource = call.definition, call.definition.group_resource
         now = self.clock()
-        context = Context(call.user, now, call.request)
+        context = Context(call.user, rfc3339(now), call.version.name)
         decide.fill_system_fields(definition, obj, now, self.new_uid())
         if not tracked:
-            obj = self.behaviour.track(None, obj, call.version, self._manager(call, options), call.subresource, now)
+            obj = self.behaviour.track(
+                definition, call.version, None, obj, self._manager(call, options), call.subresource, now
+            )
         obj = self.behaviour.to_storage(definition, call.version, obj)
         attributes = self._attributes(call, "CREATE", obj, None, options)
         for _ in range(ATTEMPTS_MAX):
@@ -142,7 +145,7 @@ class Registry:
         definition, resource = call.definition, call.definition.group_resource
         for _ in range(ATTEMPTS_MAX):
             now = self.clock()
-            context = Context(call.user, now, call.request)
+            context = Context(call.user, rfc3339(now), call.version.name)
             with self.store.view() as view:
                 stored = view.get(call.key)
                 if stored is None and not create:
@@ -156,7 +159,7 @@ class Registry:
                 decide.check_namespace(definition, wanted["metadata"], call.namespace)
                 return await self._create(call, wanted, options, tracked)
             try:
-                return await self._replace(call, stored, old, None if tracked else live, wanted, options, context)
+                return await self._replace(call, stored, old, None if tracked else live, wanted, options, context, now)
             except Conflict:
                 continue
         raise modified(resource, call.name)
@@ -170,6 +173,7 @@ class Registry:
         wanted: Object,
         options: WriteOptions,
         context: Context,
+        now: int,
     ) -> Written:
         definition = call.definition
         metadata = wanted["metadata"]
@@ -179,7 +183,7 @@ class Registry:
         decide.check_revision(definition, call.name, metadata.pop("resourceVersion", ""), stored.revision)
         if live is not None:
             manager = self._manager(call, options)
-            wanted = self.behaviour.track(live, wanted, call.version, manager, call.subresource, context.now)
+            wanted = self.behaviour.track(definition, call.version, live, wanted, manager, call.subresource, now)
         obj = self.behaviour.to_storage(definition, call.version, wanted)
         attributes = self._attributes(call, "UPDATE", obj, old, options)
         await self.admission.admit(attributes)
@@ -191,7 +195,7 @@ class Registry:
         old["metadata"].pop("resourceVersion", None)
         if decide.is_finished_deleting(definition, obj, old):
             removal = replace(removal_of(stored), labels=obj["metadata"].get("labels") or {})
-            answer = stored._replace(body=splice_revision(encode_body(obj), stored.revision))
+            answer = stored._replace(body=splice(encode_body(obj), stored.revision))
             if not options.dry_run:
                 await self._commit(call, 200, [removal], attributes.guards)
             return Written(answer, deleted=True)
@@ -318,7 +322,7 @@ def _copied(obj: Object) -> Object:
 
 def _as_stored(change: Change, revision: int) -> Stored:
     assert change.body is not None or revision
-    body = splice_revision(change.body, revision) if change.body is not None else b""
+    body = splice(change.body, revision) if change.body is not None else b""
     return Stored(change.key, revision, change.uid, change.api_version, change.kind, change.labels, change.fields, body)
 
 

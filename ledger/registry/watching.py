@@ -39,10 +39,14 @@ async def watch_events(
     options: ListOptions,
     selection: Selection,
     timeout_s: float,
+    upto: int | None = None,
 ) -> AsyncIterator[list[WatchEvent]]:
-    """Batches of events until the time is up. The first batch may be empty: it says that the watch has begun."""
+    """Batches of events until the time is up. The first batch may be empty: it says that the watch has begun.
+
+    `upto`: the last revision to show (of a past moment); after it nothing more comes.
+    """
     deadline = trio.current_time() + timeout_s
-    after, initial = _begin(store, definition, namespace, options, selection)
+    after, initial = _begin(store, definition, namespace, options, selection, upto)
     yield initial
     watcher = store.watch(definition.stored_as, namespace, after)
     told = after
@@ -54,7 +58,13 @@ async def watch_events(
                 return
             batch = None
             with trio.move_on_at(min(deadline, next_bookmark) if options.bookmarks else deadline):
-                batch = await watcher.next_batch()
+                batch = await (
+                    watcher.next_batch() if upto is None or watcher.revision < upto else trio.sleep_forever()
+                )
+                if not batch:
+                    return  # the store was closed
+                if upto is not None:
+                    batch = [item for item in batch if item.revision <= upto]
             if batch is None:
                 if options.bookmarks and trio.current_time() >= next_bookmark:
                     next_bookmark = trio.current_time() + BOOKMARK_EVERY_S
@@ -70,31 +80,42 @@ async def watch_events(
 
 
 def transition(item: WatchItem, selection: Selection) -> WatchEvent | None:
-    """What a change means to somebody who sees only the selection; None: nothing."""
-    key = item.key
-    was = item.old is not None and (
-        not selection or selection.matches(key.name, key.namespace, item.old.labels, item.old.fields)
-    )
-    now = item.stored is not None and (not selection or selection.selects(item.stored))
-    if now:
-        return WatchEvent("MODIFIED" if was else "ADDED", item.revision, item.stored, item=item)
+    """What a change means to somebody who sees only the selection; None: nothing.
+
+    An object that leaves the selection, deleted or not, is shown as it was when it last belonged to it, with the
+    revision of what happened.
+    """
+    deleted = item.change.body is None
+    if not selection:
+        if deleted:
+            return WatchEvent("DELETED", item.revision, item.departed, item=item)
+        kind = "MODIFIED" if item.change.previous else "ADDED"
+        return WatchEvent(kind, item.revision, item.stored, item=item)
+    old = item.old
+    was = old is not None and selection.selects(old)
+    stored = None if deleted else item.stored
+    if stored is not None and selection.selects(stored):
+        return WatchEvent("MODIFIED" if was else "ADDED", item.revision, stored, item=item)
     if was:
-        # The object leaves the selection. A deleted one is shown as it last was, one that only stopped to match as it
-        # was when it still did; both carry the revision of what happened.
-        return WatchEvent("DELETED", item.revision, item.last(), item=item)
+        return WatchEvent("DELETED", item.revision, item.departed, item=item)
     return None
 
 
 def _begin(
-    store: Store, definition: ResourceDefinition, namespace: str, options: ListOptions, selection: Selection
+    store: Store,
+    definition: ResourceDefinition,
+    namespace: str,
+    options: ListOptions,
+    selection: Selection,
+    upto: int | None,
 ) -> tuple[int, list[WatchEvent]]:
     """(the revision after which to follow, the initial events)."""
     given = options.resource_version
     if given not in ("", "0") and not options.send_initial_events:
         return int(given), []
     if options.send_initial_events is False:
-        return store.head(), []
-    with store.view() as view:
+        return (store.head() if upto is None else upto), []
+    with store.view(upto) as view:
         rows = view.scan(definition.stored_as, namespace)
         events = [WatchEvent("ADDED", one.revision, one) for one in rows if not selection or selection.selects(one)]
         revision = view.revision

@@ -10,19 +10,39 @@ from collections.abc import Callable, Mapping
 
 from ledger.handlers.health import Check, Health
 
-_HOOKS = """
-start-apiserver-admission-initializer generic-apiserver-start-informers priority-and-fairness-config-consumer
-priority-and-fairness-filter storage-object-count-tracker-hook start-apiextensions-informers
-start-apiextensions-controllers crd-informer-synced start-system-namespaces-controller
-peer-endpoint-reconciler-controller start-cluster-authentication-info-controller
-start-kube-apiserver-identity-lease-controller start-kube-apiserver-identity-lease-garbage-collector storage-readiness
-start-legacy-token-tracking-controller start-service-ip-repair-controllers rbac/bootstrap-roles
-scheduling/bootstrap-system-priority-classes priority-and-fairness-config-producer bootstrap-controller
-start-kubernetes-service-cidr-controller aggregator-reload-proxy-client-cert start-kube-aggregator-informers
-apiservice-status-local-available-controller apiservice-status-remote-available-controller
-apiservice-registration-controller apiservice-discovery-controller kube-apiserver-autoregistration
-autoregister-completion apiservice-openapi-controller apiservice-openapiv3-controller
-""".split()
+_HOOKS = [
+    "start-apiserver-admission-initializer",
+    "generic-apiserver-start-informers",
+    "priority-and-fairness-config-consumer",
+    "priority-and-fairness-filter",
+    "storage-object-count-tracker-hook",
+    "start-apiextensions-informers",
+    "start-apiextensions-controllers",
+    "crd-informer-synced",
+    "start-system-namespaces-controller",
+    "peer-endpoint-reconciler-controller",
+    "start-cluster-authentication-info-controller",
+    "start-kube-apiserver-identity-lease-controller",
+    "start-kube-apiserver-identity-lease-garbage-collector",
+    "storage-readiness",
+    "start-legacy-token-tracking-controller",
+    "start-service-ip-repair-controllers",
+    "rbac/bootstrap-roles",
+    "scheduling/bootstrap-system-priority-classes",
+    "priority-and-fairness-config-producer",
+    "bootstrap-controller",
+    "start-kubernetes-service-cidr-controller",
+    "aggregator-reload-proxy-client-cert",
+    "start-kube-aggregator-informers",
+    "apiservice-status-local-available-controller",
+    "apiservice-status-remote-available-controller",
+    "apiservice-registration-controller",
+    "apiservice-discovery-controller",
+    "kube-apiserver-autoregistration",
+    "autoregister-completion",
+    "apiservice-openapi-controller",
+    "apiservice-openapiv3-controller",
+]
 
 
 def health(log: Check, started: Callable[[], bool], draining: Callable[[], bool]) -> Health:

@@ -1,0 +1,84 @@
+"""The list of admission plugins, in kube-apiserver's order, and how a write passes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from ledger.admission.api import Attributes, Plugin
+from ledger.admission.namespace_lifecycle import NamespaceLifecycle
+from ledger.projections.api import View
+
+# pkg/kubeapiserver/options/plugins.go: every plugin on by default, in order.
+PLUGIN_NAMES = (
+    "NamespaceLifecycle",
+    "LimitRanger",
+    "ServiceAccount",
+    "TaintNodesByCondition",
+    "PodSecurity",
+    "Priority",
+    "DefaultTolerationSeconds",
+    "DefaultStorageClass",
+    "StorageObjectInUseProtection",
+    "PersistentVolumeClaimResize",
+    "RuntimeClass",
+    "CertificateApproval",
+    "CertificateSigning",
+    "ClusterTrustBundleAttest",
+    "CertificateSubjectRestriction",
+    "DefaultIngressClass",
+    "PodTopologyLabels",
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionWebhook",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionWebhook",
+    "ResourceQuota",
+)
+
+OpenView = Callable[[], AbstractContextManager[View]]
+
+
+class Waiting(Protocol):
+    """A plugin that must wait (a webhook); it is called outside any View."""
+
+    name: str
+
+    def handles(self, attributes: Attributes) -> bool: ...
+    async def admit_async(self, attributes: Attributes) -> None: ...
+    async def validate_async(self, attributes: Attributes) -> None: ...
+
+
+class Chain:
+    """Passes writes through the plugins: first all that may change them, later all that may only refuse."""
+
+    def __init__(self, plugins: Sequence[Plugin | Waiting], view: OpenView) -> None:
+        self.view = view
+        self.mutating = [one for one in plugins if hasattr(one, "admit") or hasattr(one, "admit_async")]
+        self.validating = [one for one in plugins if hasattr(one, "validate") or hasattr(one, "validate_async")]
+
+    async def admit(self, attributes: Attributes) -> None:
+        """Mutating plugins; StatusError when one refuses."""
+        for plugin in self.mutating:
+            if plugin.handles(attributes):
+                if hasattr(plugin, "admit_async"):
+                    await plugin.admit_async(attributes)
+                else:
+                    with self.view() as view:
+                        plugin.admit(attributes, view)
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Validating plugins; StatusError when one refuses."""
+        for plugin in self.validating:
+            if plugin.handles(attributes):
+                if hasattr(plugin, "validate_async"):
+                    await plugin.validate_async(attributes)
+                else:
+                    with self.view() as view:
+                        plugin.validate(attributes, view)
+
+
+def default_plugins(disabled: Sequence[str] = ()) -> list[Plugin]:
+    """The plugins on by default, less the disabled ones."""
+    plugins: list[Plugin] = [NamespaceLifecycle()]
+    return [one for one in plugins if one.name not in disabled]

@@ -1,0 +1,303 @@
+"""Answers: objects, lists, tables, metadata, watch frames; as JSON, YAML, CBOR or protobuf.
+
+The common case, JSON of objects in the version they are stored in, joins stored bytes and decodes nothing.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from ledger.apimachinery import cbor_codec, json_codec, yaml_codec
+from ledger.apimachinery.http import Request, Response
+from ledger.apimachinery.negotiation import (
+    BUILTIN,
+    CBOR,
+    CUSTOM,
+    JSON,
+    PROTOBUF,
+    YAML,
+    Negotiated,
+    is_a_list,
+    negotiate,
+    negotiate_watch,
+    not_a_list,
+    wants_pretty,
+    watch_content_type,
+)
+from ledger.apimachinery.resource import GVK, Object
+from ledger.apimachinery.status import StatusError, bad_request
+from ledger.handlers import table
+from ledger.projections.api import Stored
+from ledger.registry.behaviour import Behaviour
+from ledger.registry.body import decode, prefix_of
+from ledger.registry.listing import Page
+from ledger.registry.options import query_of, text
+from ledger.registry.registry import Call
+from ledger.registry.watching import WatchEvent
+from ledger.scheme import protobuf, types
+
+GZIP_FROM_BYTES = 128 * 1024  # as k8s.io/apiserver's deferredResponseWriter
+STATUS = GVK("", "v1", "Status")
+
+
+class Encoder:
+    """`clock` (microseconds) gives the ages in tables their now."""
+
+    def __init__(self, behaviour: Behaviour, clock: Callable[[], int]) -> None:
+        self.behaviour, self.clock = behaviour, clock
+
+    # --- one object -----------------------------------------------------------------------------------------------
+    def one(self, call: Call, stored: Stored, code: int = 200) -> Response:
+        """An object, or what the Accept header wants made of it. StatusError 406."""
+        form = _negotiated(call)
+        version = call.version
+        if form.transform.endswith("List"):
+            raise not_a_list(form.transform, types.internal_name(version.kind))
+        if form.media_type == JSON and not form.transform and stored.api_version == version.kind.api_version:
+            body = prefix_of(stored.api_version, stored.kind) + stored.body[1:]
+            return self._json(call.request, body, code, form)
+        obj = self.object(call, stored)
+        if form.transform == "Table":
+            rows = [self._row(call, obj)]
+            meta = _only(obj["metadata"], "resourceVersion")
+            return self._document(call.request, table.document(call.version, form.version, meta, rows), form, code)
+        if form.transform:
+            obj = partial(obj, form.version)
+        return self._document(call.request, obj, form, code)
+
+    def object(self, call: Call, stored: Stored) -> Object:
+        """The decoded object in the request's version."""
+        return self.behaviour.from_storage(call.definition, call.version, decode(stored))
+
+    def plain(self, request: Request, kind: GVK, obj: Object, code: int) -> Response:
+        """An object that is not stored: a Scale, a review."""
+        form = negotiate(request.headers.get("accept"))
+        if form.transform == "Table":
+            meta = _only(obj.get("metadata") or {}, "resourceVersion")
+            return self._document(request, table.of_kind(kind, obj, meta, form.version, self.clock()), form, code)
+        return self._document(request, partial(obj, form.version) if form.transform else obj, form, code)
+
+    # --- lists ----------------------------------------------------------------------------------------------------
+    def many(self, call: Call, page: Page) -> Response:
+        """A page of a list. StatusError 406."""
+        form = _negotiated(call, collection=True)
+        version = call.version
+        meta: Object = {"resourceVersion": str(page.revision)}
+        if page.continue_:
+            meta["continue"] = page.continue_
+            if page.remaining is not None:
+                meta["remainingItemCount"] = page.remaining
+        if form.transform == "PartialObjectMetadata":
+            raise is_a_list(form.transform, types.internal_name(_list_kind(call)))
+        if form.media_type == JSON and not form.transform:
+            body = _joined(call, meta, self._bodies(call, page.items))
+            return self._json(call.request, body, 200, form)
+        objects = [self.object(call, stored) for stored in page.items]
+        if form.transform == "Table":
+            rows = [self._row(call, obj) for obj in objects]
+            return self._document(call.request, table.document(version, form.version, meta, rows), form, 200)
+        if form.transform:
+            items = [partial(obj, form.version) for obj in objects]
+            kind, group_version = "PartialObjectMetadataList", f"meta.k8s.io/{form.version}"
+        else:
+            items = objects if call.definition.custom else [_untyped(obj) for obj in objects]
+            kind, group_version = call.definition.list_kind, version.kind.api_version
+        document = {"kind": kind, "apiVersion": group_version, "metadata": meta, "items": items}
+        return self._document(call.request, document, form, 200)
+
+    def _bodies(self, call: Call, items: list[Stored]) -> list[bytes]:
+        """Each item as JSON, as the list shows it."""
+        wanted = call.version.kind.api_version
+        if call.definition.custom:
+            prefix = prefix_of(wanted, call.version.kind.kind)
+            return [
+                prefix + one.body[1:] if one.api_version == wanted else json_codec.dumps(self.object(call, one))
+                for one in items
+            ]
+        return [
+            one.body if one.api_version == wanted else json_codec.dumps(_untyped(self.object(call, one)))
+            for one in items
+        ]
+
+    def _row(self, call: Call, obj: Object) -> Object:
+        include = text(query_of(call.request), "includeObject")
+        if include not in ("", "None", "Metadata", "Object"):
+            why = f"includeObject: Invalid value: \"{include}\": must be 'Metadata', 'Object', 'None', or empty"
+            raise bad_request(why)
+        return table.row(call.definition, call.version, obj, self.clock(), include)
+
+    # --- watches --------------------------------------------------------------------------------------------------
+    def frames(self, call: Call) -> Frames:
+        """What turns watch events into bytes. StatusError 406."""
+        accept = call.request.headers.get("accept")
+        offered = CUSTOM if call.definition.custom else BUILTIN
+        return Frames(self, call, negotiate_watch(accept, offered=offered, custom=call.definition.custom))
+
+    # --- statuses and bytes ---------------------------------------------------------------------------------------
+    def status(self, request: Request, status: Object, code: int) -> Response:
+        """A Status as an answer in its own right. StatusError 406."""
+        form = negotiate(request.headers.get("accept"))
+        return self._document(request, status, form._replace(transform=""), code)
+
+    def refusal(self, request: Request, error: StatusError) -> Response:
+        """A StatusError as an answer: in JSON when what the client accepts cannot be made out."""
+        form = Negotiated()
+        if error.code != 406:
+            try:
+                form = negotiate(request.headers.get("accept"))._replace(transform="")
+            except StatusError:
+                form = Negotiated()
+        return self._document(request, error.status(), form, error.code)
+
+    def _document(self, request: Request, obj: Object, form: Negotiated, code: int) -> Response:
+        if form.media_type == JSON:
+            return self._json(request, json_codec.dumps(obj), code, form)
+        body = encoded(obj, form.media_type)
+        return compressed(request, Response(code, [("content-type", form.media_type)], body))
+
+    def _json(self, request: Request, body: bytes, code: int, form: Negotiated) -> Response:
+        if form.pretty or wants_pretty(_pretty(request), request.headers.get("user-agent")):
+            body = json_codec.dumps_pretty(orjson.loads(body))
+        return compressed(request, Response(code, [("content-type", JSON)], body))
+
+
+class Frames:
+    """The frames of one watch."""
+
+    def __init__(self, encoder: Encoder, call: Call, form: Negotiated) -> None:
+        self.encoder, self.call, self.form = encoder, call, form
+        self.content_type = watch_content_type(form.media_type)
+        self._columns_told = False
+        self._shared = not form.transform
+        self._key = (call.version.kind.api_version, form.media_type)
+
+    def event(self, event: WatchEvent) -> bytes:
+        """One event; equal frames of a change are made once for all watchers."""
+        item = event.item
+        if item is None or not self._shared:
+            return self._frame(event)
+        key = (event.type, *self._key)
+        frame = item.frames.get(key)
+        if frame is None:
+            frame = item.frames[key] = self._frame(event)
+        return frame
+
+    def error(self, error: StatusError) -> bytes:
+        return self._made("ERROR", error.status())
+
+    def _frame(self, event: WatchEvent) -> bytes:
+        stored, call = event.stored, self.call
+        if stored is None:
+            return self._made(event.type, self._bookmark(event))
+        plain = self.form.media_type == JSON and not self.form.transform
+        if plain and stored.api_version == call.version.kind.api_version:
+            prefix = prefix_of(stored.api_version, stored.kind)
+            return b'{"type":"%b","object":%b%b}\n' % (event.type.encode(), prefix, stored.body[1:])
+        obj = self.encoder.object(call, stored)
+        if self.form.transform == "Table":
+            obj = self._table(obj)
+        elif self.form.transform:
+            obj = partial(obj, self.form.version)
+        return self._made(event.type, obj)
+
+    def _table(self, obj: Object) -> Object:
+        """One row; only the first frame of a watch tells the columns."""
+        meta = _only(obj["metadata"], "resourceVersion")
+        rows = [self.encoder._row(self.call, obj)]
+        shown = table.document(self.call.version, self.form.version, meta, rows)
+        if self._columns_told:
+            shown["columnDefinitions"] = None
+        self._columns_told = True
+        return shown
+
+    def _bookmark(self, event: WatchEvent) -> Object:
+        metadata: Object = {"resourceVersion": str(event.revision)}
+        if not self.call.definition.custom:
+            metadata["creationTimestamp"] = None
+        if event.initial_end:
+            metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
+        kind = self.call.version.kind
+        if self.form.transform == "Table":
+            return table.document(self.call.version, self.form.version, metadata, [])
+        if self.form.transform:
+            return {
+                "kind": "PartialObjectMetadata",
+                "apiVersion": f"meta.k8s.io/{self.form.version}",
+                "metadata": metadata,
+            }
+        return {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata}
+
+    def _made(self, type: str, obj: Object) -> bytes:
+        if self.form.media_type == PROTOBUF:
+            return protobuf.watch_frame(type, encoded(obj, PROTOBUF))
+        return b'{"type":"%b","object":%b}\n' % (type.encode(), json_codec.dumps(obj))
+
+
+def encoded(obj: Object, media_type: str) -> bytes:
+    """An object with its kind and apiVersion in a format other than JSON. StatusError 406 when it has no such form."""
+    if media_type == YAML:
+        return yaml_codec.dumps(obj)
+    if media_type == CBOR:
+        return cbor_codec.dumps(obj)
+    group, _, version = obj.get("apiVersion", "v1").rpartition("/")
+    body = protobuf.encode(GVK(group, version, obj.get("kind", "")), obj)
+    if body is None:
+        message = (
+            "object does not implement the protobuf marshalling interface and cannot be encoded to a protobuf message"
+        )
+        raise StatusError(406, "NotAcceptable", message)
+    return body
+
+
+def partial(obj: Object, version: str) -> Object:
+    """The PartialObjectMetadata of an object."""
+    return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": obj["metadata"]}
+
+
+def compressed(request: Request, response: Response) -> Response:
+    """The answer gzipped when it is large and the client takes it; level 1, as the time of many clients is ours."""
+    if len(response.body) < GZIP_FROM_BYTES or "gzip" not in request.headers.get("accept-encoding"):
+        return response
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    body, chunks = memoryview(response.body), []
+    for start in range(0, len(body), GZIP_FROM_BYTES):
+        chunks.append(packer.compress(body[start : start + GZIP_FROM_BYTES]))
+    response.body = b"".join([*chunks, packer.flush()])
+    response.headers += [("content-encoding", "gzip"), ("vary", "Accept-Encoding")]
+    return response
+
+
+def _negotiated(call: Call, collection: bool = False) -> Negotiated:
+    accept = call.request.headers.get("accept")
+    if call.definition.custom:
+        return negotiate(accept, offered=CUSTOM, routed=False, custom=True)
+    return negotiate(accept, streaming_route=collection)
+
+
+def _joined(call: Call, meta: Object, bodies: list[bytes]) -> bytes:
+    head = b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (
+        call.definition.list_kind.encode(),
+        call.version.kind.api_version.encode(),
+        orjson.dumps(meta),
+    )
+    return b"".join([head, b",".join(bodies), b"]}"])
+
+
+def _list_kind(call: Call) -> GVK:
+    return call.version.kind._replace(kind=call.definition.list_kind)
+
+
+def _untyped(obj: Object) -> Object:
+    return {name: value for name, value in obj.items() if name not in ("kind", "apiVersion")}
+
+
+def _only(metadata: dict[str, Any], *names: str) -> Object:
+    return {name: metadata[name] for name in names if name in metadata}
+
+
+def _pretty(request: Request) -> str | None:
+    return text(query_of(request), "pretty") if "pretty" in request.query else None

@@ -1,0 +1,55 @@
+"""Tables (meta.k8s.io Table): what `kubectl get` prints."""
+
+from __future__ import annotations
+
+from ledger.apimachinery.resource import GVK, Object
+from ledger.scheme import printers
+from ledger.scheme.definition import Column, ResourceDefinition, Version
+
+
+def document(version: Version, meta_version: str, meta: Object, rows: list[Object]) -> Object:
+    """The Table of these rows with the version's columns."""
+    return _table(version.columns, meta_version, meta, rows)
+
+
+def row(definition: ResourceDefinition, version: Version, obj: Object, now: int, include: str) -> Object:
+    """One row. `include`: "None", "Metadata" ("" too) or "Object" is what comes along."""
+    cells: Object = {"cells": printers.cells(definition, version, obj, now)}
+    conditions = printers.conditions(definition, obj)
+    if conditions:
+        cells["conditions"] = conditions
+    if include == "Object":
+        cells["object"] = obj
+    elif include != "None":
+        cells["object"] = {
+            "kind": "PartialObjectMetadata",
+            "apiVersion": "meta.k8s.io/v1",
+            "metadata": obj["metadata"],
+        }
+    return cells
+
+
+def of_kind(kind: GVK, obj: Object, meta: Object, meta_version: str, now: int) -> Object:
+    """The Table of an object that is no resource of its own."""
+    columns, cells = printers.plain(kind, obj, now)
+    shown = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj.get("metadata") or {}}
+    return _table(columns, meta_version, meta, [{"cells": cells, "object": shown}])
+
+
+def _table(columns: tuple[Column, ...], meta_version: str, meta: Object, rows: list[Object]) -> Object:
+    return {
+        "kind": "Table",
+        "apiVersion": f"meta.k8s.io/{meta_version}",
+        "metadata": meta,
+        "columnDefinitions": [
+            {
+                "name": column.name,
+                "type": column.type,
+                "format": column.format,
+                "description": column.description,
+                "priority": column.priority,
+            }
+            for column in columns
+        ],
+        "rows": rows,
+    }

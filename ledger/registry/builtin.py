@@ -1,0 +1,202 @@
+"""Built-in resources: decoded as their Go types, defaulted, prepared and validated by their strategies."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from ledger.apimachinery import fieldset, json_codec
+from ledger.apimachinery.field import FieldError
+from ledger.apimachinery.fieldset import Filter
+from ledger.apimachinery.managedfields import Convert, update_managed_fields
+from ledger.apimachinery.resource import GVK, GroupResource, Object, Schema, split_api_version
+from ledger.apimachinery.status import invalid
+from ledger.apimachinery.times import rfc3339
+from ledger.registry.options import DeleteOptions
+from ledger.scheme import codec, strategies
+from ledger.scheme.definition import ResourceDefinition, Version
+from ledger.scheme.normalize import normalize
+from ledger.scheme.strategies import Context
+from ledger.scheme.strategies.deletion import pod_grace_period
+
+
+class Builtins:
+    """ledger.registry.behaviour.Behaviour for every resource that came in the box."""
+
+    def decode(
+        self, definition: ResourceDefinition, version: Version, body: bytes, content_type: str, field_validation: str
+    ) -> tuple[Object, list[str]]:
+        decoded = codec.decode(body, content_type, version.kind, validation=field_validation)
+        return self._defaulted(definition, version, decoded)
+
+    def redecode(
+        self, definition: ResourceDefinition, version: Version, obj: Object, field_validation: str
+    ) -> tuple[Object, list[str]]:
+        try:
+            decoded = codec.decode_value(obj, version.kind, check=field_validation != "Ignore")
+        except codec.Refused as refused:
+            raise invalid("", "", "", [_patch_error(obj, str(refused))]) from None
+        if decoded.warnings and field_validation == "Strict":
+            text = f"strict decoding error: {', '.join(decoded.warnings)}"
+            raise invalid("", "", "", [_patch_error(obj, text)])
+        return self._defaulted(definition, version, decoded)
+
+    def _defaulted(
+        self, definition: ResourceDefinition, version: Version, decoded: codec.Decoded
+    ) -> tuple[Object, list[str]]:
+        obj = decoded.obj
+        obj.setdefault("metadata", {})
+        strategies.default(definition, version, obj)
+        return obj, list(decoded.warnings)
+
+    def decode_kind(self, kind: GVK, body: bytes, content_type: str, field_validation: str) -> tuple[Object, list[str]]:
+        """An object of a kind that is no resource of its own: a Scale, a Binding."""
+        decoded = codec.decode(body, content_type, kind, validation=field_validation)
+        decoded.obj.setdefault("metadata", {})
+        return decoded.obj, list(decoded.warnings)
+
+    def decode_options(self, body: bytes, content_type: str, kind: str) -> Object | None:
+        """DeleteOptions and the like, of whatever group version; None when there is no body."""
+        if not body:
+            return None
+        expected = GVK("meta.k8s.io", "v1", kind)
+        return codec.decode(body, content_type, expected, validation="Ignore", accepts=lambda _: True).obj
+
+    def to_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object:
+        if version.name == definition.storage_version:
+            return obj
+        from ledger.scheme.conversion import convert
+        return convert(definition, obj, definition.storage_version)
+
+    def from_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object:
+        if obj["apiVersion"] == version.kind.api_version:
+            return obj
+        from ledger.scheme.conversion import convert
+        return convert(definition, obj, version.name)
+
+    def track(
+        self,
+        definition: ResourceDefinition,
+        version: Version,
+        live: Object | None,
+        obj: Object,
+        manager: str,
+        subresource: str,
+        now: int,
+    ) -> Object:
+        old = live if live is not None else empty(version.kind)
+        entries = update_managed_fields(
+            old,
+            obj,
+            version.schema,
+            manager,
+            version.kind.api_version,
+            subresource,
+            rfc3339(now),
+            reset_filter(definition, subresource),
+            self._convert(definition),
+        )
+        metadata = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
+        if entries:
+            metadata["managedFields"] = entries
+        return {**obj, "metadata": metadata}
+
+    def _convert(self, definition: ResourceDefinition) -> Convert | None:
+        """For managers that write through another version than this request does."""
+        if len(definition.versions) == 1:
+            return None
+
+        def convert_to(obj: Object, api_version: str) -> tuple[Object, Schema | None] | None:
+            group, name = split_api_version(api_version)
+            version = definition.versions.get(name) if group == definition.group else None
+            if version is None:
+                return None
+            return self.from_storage(definition, version, obj), version.schema
+
+        return convert_to
+
+    def before_create(self, definition: ResourceDefinition, obj: Object, context: Context) -> None:
+        strategies.prepare_for_create(definition, obj, context)
+        errors = getattr(strategies, 'validate_create', lambda *a: [])(definition, obj, context)
+        if errors:
+            raise invalid(definition.group, definition.kind, obj["metadata"].get("name", ""), errors)
+        context.warnings += getattr(strategies, 'warnings', lambda *a: [])(definition, obj, None)
+        strategies.canonicalize(definition, obj, context)
+
+    def before_update(
+        self, definition: ResourceDefinition, subresource: str, obj: Object, old: Object, context: Context
+    ) -> None:
+        strategies.prepare_for_update(definition, obj, old, context, subresource)
+        errors = getattr(strategies, 'validate_update', lambda *a: [])(definition, obj, old, context, subresource)
+        if errors:
+            raise invalid(definition.group, definition.kind, obj["metadata"].get("name", ""), errors)
+        context.warnings += getattr(strategies, 'warnings', lambda *a: [])(definition, obj, old)
+        strategies.canonicalize(definition, obj, context)
+
+    def grace_period(self, definition: ResourceDefinition, obj: Object, options: DeleteOptions) -> int | None:
+        return (
+            pod_grace_period(obj, options.grace_s) if definition.traits.graceful_deletion else None
+        )
+
+
+@cache
+def empty(kind: GVK) -> Object:
+    """What a create is compared with: the kind's zero value as Go prints it. Not to be changed."""
+    return {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": {}, **normalize(kind, {})}
+
+
+def reset_filter(definition: ResourceDefinition, subresource: str) -> Filter | None:
+    """Keeps from managedFields what a write through this endpoint cannot change."""
+    place = (definition.group_resource, subresource)
+    if place not in _filters:
+        _filters[place] = _make_filter(definition, subresource)
+    return _filters[place]
+
+
+_filters: dict[tuple[GroupResource, str], Filter | None] = {}
+
+
+def _make_filter(definition: ResourceDefinition, subresource: str) -> Filter | None:
+    only = strategies.reset_fields_filter(definition, subresource)
+    if only is not None:
+        return fieldset.including(*map(_pattern, only))
+    paths = strategies.reset_fields(definition, subresource)
+    return fieldset.excluding(fieldset.of_paths(map(fieldset.field_path, paths))) if paths else None
+
+
+def _pattern(dotted: str) -> tuple[str, ...]:
+    """ "spec.containers[].resources" as a path in which "*" is any element."""
+    steps: list[str] = []
+    for name in dotted.split("."):
+        steps.append(fieldset.field(name.removesuffix("[]")))
+        if name.endswith("[]"):
+            steps.append("*")
+    return tuple(steps)
+
+
+# The order in which Go prints ObjectMeta; what is not named comes last.
+_METADATA_ORDER = [
+    "name",
+    "generateName",
+    "namespace",
+    "selfLink",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+]
+
+
+def _patch_error(obj: Object, why: str) -> FieldError:
+    """A patched object that does not decode is an invalid patch (jsonPatcher.applyPatchToCurrentObject)."""
+    shown = {name: obj[name] for name in sorted(obj)}
+    metadata = obj.get("metadata")
+    if isinstance(metadata, dict):
+        shown["metadata"] = {name: metadata[name] for name in _METADATA_ORDER if name in metadata} | metadata
+    return FieldError("Invalid", "patch", json_codec.dumps(shown).decode(), why)

@@ -1,0 +1,165 @@
+"""Joins the rooms into one handler, and starts and ends what runs beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import trio
+
+from ledger.admission.chain import Chain, default_plugins
+from ledger.apimachinery.http import Handler
+from ledger.apimachinery.resource import GroupResource, Key, Object
+from ledger.auth.api import Authorize
+from ledger.auth.authenticators import request_authenticator, token_authenticator
+from ledger.auth.authorizers import always_allow, authorizer, superusers
+from ledger.auth.certificates import Credentials
+from ledger.auth.rbac import GROUP as RBAC_GROUP
+from ledger.auth.rbac import Rbac
+from ledger.auth.tokenfile import parse_token_file, token_file_authenticator
+from ledger.controllers.bootstrap import bootstrap
+from ledger.handlers.api import Api
+from ledger.handlers.binding import bind
+from ledger.handlers.discovery import discovery_handler
+from ledger.handlers.encode import Encoder
+from ledger.handlers.metrics import Metrics
+from ledger.handlers.openapi import openapi_handler
+from ledger.handlers.moments import Moments
+from ledger.handlers.paths import Maybe, Paths
+from ledger.handlers.resources import Resources, Verb
+from ledger.handlers.reviews import review_verbs
+from ledger.handlers.root import root_handler
+from ledger.handlers.scale import scale
+from ledger.handlers.version import version_handler
+from ledger.pipeline.chain import ChainConfig, build_chain
+from ledger.pipeline.flood import Flood
+from ledger.pipeline.record import Recorder
+from ledger.projections.store import Store
+from ledger.registry.builtin import Builtins
+from ledger.registry.registry import Registry
+from ledger.scheme.scheme import builtin
+from ledger.server.config import Config
+from ledger.server.health import health
+from ledger.server.network import service_ip
+from ledger.server.schemes import Schemes
+
+ISSUER = "https://kubernetes.default.svc"
+RBAC_RESOURCES = ("clusterroles", "clusterrolebindings", "roles", "rolebindings")
+
+
+@dataclass(slots=True)
+class App:
+    """A server without its sockets."""
+
+    handler: Handler
+    store: Store
+    schemes: Schemes
+    flood: Flood
+    config: Config
+    started: trio.Event
+    boot: Callable[[int], Any]
+
+    async def start(self, nursery: trio.Nursery, port: int) -> None:
+        """Bootstraps, then starts the controllers. `port` is the one clients reach the server at."""
+        nursery.start_soon(self.flood.flush_for_ever)
+        if not self.config.read_only:
+            await self.boot(port)
+        self.started.set()
+
+    async def stop(self) -> None:
+        """Returns when what runs beside the sockets has ended."""
+        self.flood.flush()
+
+
+def build(
+    config: Config,
+    store: Store,
+    credentials: Credentials,
+    *,
+    clock: Callable[[], int],
+    new_uid: Callable[[], str],
+    new_suffix: Callable[[], str],
+    draining: trio.Event,
+) -> App:
+    """The whole server but its sockets."""
+    started = trio.Event()
+    schemes = Schemes(store, builtin(config.runtime_config), lambda crd: None)
+    rbac = _rbac(store)
+    authorize = _authorize(config, rbac)
+    behaviour = Builtins()
+    admission = Chain(default_plugins(config.disable_admission_plugins), store.view)
+    registry = Registry(store, behaviour, admission, clock, new_uid, new_suffix)
+    encoder = Encoder(behaviour, clock)
+    api = Api(store, registry, behaviour, schemes.now, encoder, clock, lambda: 3600.0)
+    metrics = Metrics({"ledger_log_revision": ("Last revision of the log.", lambda: float(store.head()))})
+    checks = health(lambda: "", started.is_set, draining.is_set)
+    exact: dict[str, Handler] = {
+        "/version": version_handler(),
+        "/metrics": metrics,
+        "/": root_handler(schemes.now, lambda: [*checks.paths(), "/metrics", "/at/"]),
+    }
+    discover = discovery_handler(schemes.now, f"{service_ip(config.service_cluster_ip_range)}:443")
+
+    openapi = openapi_handler(schemes.now)
+
+    prefixes: dict[str, Maybe] = {"api": discover, "apis": discover, "openapi": openapi, "healthz": checks, "livez": checks, "readyz": checks}
+    special: dict[tuple[str, str, str], Verb] = {}
+    for definition in schemes.now().definitions.values():
+        for version in definition.versions.values():
+            if "scale" in version.subresources:
+                special[definition.group, definition.resource, "scale"] = scale
+    tokens = _tokens(config)
+    special.update(review_verbs(authorize, rbac.rules_for, token_authenticator(tokens), (ISSUER,)))
+    special["", "pods", "binding"] = special["", "bindings", ""] = bind
+    handler = Resources(api, Moments(store, schemes.now, schemes.at), Paths(exact, prefixes), special, config.read_only)
+    flood = Flood(store.note)
+    recorder = Recorder(clock, new_uid, flood.note, encoder.refusal, observe=metrics.observe)
+    chain = ChainConfig(
+        recorder,
+        request_authenticator(tokens, audiences=(ISSUER,), anonymous=config.anonymous_auth),
+        authorize,
+        (ISSUER,),
+        config.max_requests_inflight,
+        config.max_mutating_requests_inflight,
+        config.request_timeout_s,
+        config.cors_allowed_origins,
+    )
+
+    async def boot(port: int) -> int:
+        facts = {
+            "service_ip": service_ip(config.service_cluster_ip_range),
+            "service_cidr": config.service_cluster_ip_range,
+            "advertise_ip": config.bind_address,
+            "port": port,
+            "client_ca": credentials.ca.certificate.read_text(),
+        }
+        return await bootstrap(store, schemes.now(), facts, clock, new_uid)
+
+    return App(build_chain(handler, chain), store, schemes, flood, config, started, boot)
+
+
+def _rbac(store: Store) -> Rbac:
+    rbac = Rbac()
+    with store.view() as view:
+        for resource in RBAC_RESOURCES:
+            found: list[tuple[Key, Object]] = [
+                (stored.key, orjson.loads(stored.body)) for stored in view.scan(GroupResource(RBAC_GROUP, resource))
+            ]
+            rbac.load(found)
+    store.engine.subscribe(rbac.follow)
+    return rbac
+
+
+def _authorize(config: Config, rbac: Rbac) -> Authorize:
+    if config.authorization_mode == "AlwaysAllow":
+        return always_allow
+    return authorizer([("superusers", superusers), ("RBAC", rbac.authorize)])
+
+
+def _tokens(config: Config) -> list[Any]:
+    if config.token_auth_file is None:
+        return []
+    with config.token_auth_file.open() as lines:
+        return [token_file_authenticator(parse_token_file(lines, str(config.token_auth_file)))]

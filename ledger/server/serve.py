@@ -1,0 +1,150 @@
+"""Runs a server: opens the store, joins the rooms, listens, and ends in order."""
+
+from __future__ import annotations
+
+import gc
+import random
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import trio
+
+from ledger.auth.certificates import Credentials, ensure_credentials
+from ledger.auth.kubeconfig import kubeconfig
+from ledger.log.api import Unusable
+from ledger.projections.store import Store
+from ledger.server.app import build
+from ledger.server.config import Config
+from ledger.server.network import service_ip
+from ledger.wire.config import WireConfig
+from ledger.wire.listener import serve as listen
+
+Announce = Callable[[str, Path], None]
+_SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # k8s.io/apimachinery/pkg/util/rand
+
+
+class StartError(Exception):
+    """The server cannot start; the message is one line for a person."""
+
+
+def run(config: Config, announce: Announce) -> None:
+    """Serves until SIGTERM or SIGINT. `announce` is told the URL and the admin's kubeconfig once it is ready."""
+    try:
+        trio.run(_main, config, announce)
+    except* (StartError, Unusable, OSError) as group:
+        raise StartError(_line(group)) from None
+
+
+def _line(group: BaseExceptionGroup[BaseException]) -> str:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+async def _main(config: Config, announce: Announce) -> None:
+    credentials = _credentials(config)
+    store = Store.open(config.data_dir, durability=config.durability, read_only=config.read_only, progress=_progress())
+    with store:
+        drain = trio.Event()
+        app = build(config, store, credentials, clock=now_us, new_uid=new_uid, new_suffix=new_suffix, draining=drain)
+        wire = _wire(config, credentials, drain)
+        async with trio.open_nursery() as nursery:
+            try:
+                addresses = await nursery.start(lambda **k: listen(wire, app.handler, **k))
+            except OSError as error:
+                raise StartError(f"cannot listen on {wire.bind[0]}: {error.strerror or error}") from None
+            port = int(addresses[0].rpartition(":")[2])
+            await app.start(nursery, port)
+            url = f"https://{_shown(config.bind_address)}:{port}"
+            announce(url, _write_kubeconfig(config, credentials, url))
+            gc.collect()
+            gc.freeze()
+            await _until_told_to_end(drain)
+            nursery.cancel_scope.deadline = trio.current_time() + wire.grace_s + 1
+            await app.stop()
+
+
+async def _until_told_to_end(drain: trio.Event) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            break
+    drain.set()
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
+
+
+def new_uid() -> str:
+    return str(uuid.uuid4())
+
+
+def new_suffix() -> str:
+    return "".join(random.choices(_SUFFIX_ALPHABET, k=5))
+
+
+def _credentials(config: Config) -> Credentials:
+    names = [] if config.bind_address in ("0.0.0.0", "::") else [config.bind_address]
+    try:
+        return ensure_credentials(
+            config.data_dir / "pki", service_ip=service_ip(config.service_cluster_ip_range), names=names
+        )
+    except OSError as error:
+        raise StartError(f"cannot write {config.data_dir}: {error.strerror}") from None
+    except ValueError as error:
+        raise StartError(str(error)) from None
+
+
+def _wire(config: Config, credentials: Credentials, drain: trio.Event) -> WireConfig:
+    return WireConfig(
+        bind=[f"{_shown(config.bind_address)}:{config.secure_port}"],
+        certificate_file=str(config.tls_cert_file or credentials.serving.certificate),
+        key_file=str(config.tls_private_key_file or credentials.serving.key),
+        client_ca_file=str(config.client_ca_file or credentials.ca.certificate),
+        drain=drain,
+        grace_s=config.shutdown_grace_s,
+    )
+
+
+def _shown(address: str) -> str:
+    """An address as URLs and sockets name it."""
+    return f"[{address}]" if ":" in address else address
+
+
+def _write_kubeconfig(config: Config, credentials: Credentials, url: str) -> Path:
+    path = config.kubeconfig or config.data_dir / "admin.kubeconfig"
+    ca = config.tls_cert_file or credentials.ca.certificate
+    address = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+    text = kubeconfig(
+        address,
+        ca.read_bytes(),
+        certificate_pem=credentials.admin.certificate.read_bytes(),
+        key_pem=credentials.admin.key.read_bytes(),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text)
+    return path
+
+
+def _progress() -> Callable[[int, int], None] | None:
+    """Tells a person how far the rebuilding of a projection is; None when nobody watches."""
+    if not sys.stderr.isatty():
+        return None
+    started = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        if time.monotonic() - started > 1:
+            share = done / max(1, total)
+            bar = "#" * int(share * 30)
+            sys.stderr.write(f"\rrebuilding projections [{bar:30}] {done:,} of {total:,} events")
+            sys.stderr.flush()
+
+    return show
