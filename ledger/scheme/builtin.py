@@ -117,10 +117,16 @@ def _version(name: str, one: dict[str, Any], raw: dict[str, Any], columns: dict[
         ),
         subresources=subresources,
         scale=ScalePaths(*raw["scale"]) if "scale" in raw and "scale" in subresources else None,
-        selectable_fields=tuple(raw.get("fieldLabels", ())) + tuple(raw.get("fieldAliases", ())),
+        selectable_fields=_selectable(raw),
         deprecation_warning=one.get("deprecated", ""),
         storage_version_hash=one.get("hash", ""),
     )
+
+
+def _selectable(raw: dict[str, Any]) -> tuple[str, ...]:
+    """The labels a request may use; of a resource that another one stores only those it has a name for."""
+    own = () if "storage" in raw else tuple(raw.get("fieldLabels", ()))
+    return own + tuple(raw.get("fieldAliases", ()))
 
 
 # traits.json uses the names of Traits' fields; whatever else it holds for a resource goes into Traits.more.

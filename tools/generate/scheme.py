@@ -139,7 +139,7 @@ def of_resource(group: str, entry: dict[str, Any]) -> dict[str, Any]:
         "shortNames": entry.get("shortNames"),
         "categories": entry.get("categories"),
         "storage": upstream.STORED_AS.get((group, entry["name"])),
-        "fieldLabels": upstream.FIELD_LABELS.get(key),
+        "fieldLabels": upstream.FIELD_LABELS.get(upstream.STORED_AS.get((group, entry["name"]), key)),
         "fieldAliases": upstream.FIELD_ALIASES.get(key),
         "fieldLabelError": upstream.FIELD_LABEL_ERRORS.get(key),
         "fieldLabelsWithoutNamespace": key in upstream.FIELD_LABELS_WITHOUT_NAMESPACE or None,

@@ -111,7 +111,7 @@ FIELD_LABELS: dict[str, dict[str, str]] = {
         "spec.pool.name": "spec.pool.name",
     },
 }
-# group/resource -> {field label: the label of the stored resource it stands for}
+# group/resource -> {field label: the label of the stored resource it stands for}; an alias has no other labels.
 FIELD_ALIASES: dict[str, dict[str, str]] = {
     "/pods": {"spec.host": "spec.nodeName"},
     "events.k8s.io/events": {
