@@ -60,8 +60,25 @@ def _shown(value: Any) -> str:
 
 
 def quoted(text: str) -> str:
-    """Go's %q of a string (strconv.Quote) for the characters that occur in Kubernetes' messages."""
-    return json.dumps(text, ensure_ascii=False).replace("\\u007f", "\\x7f")
+    """Go's %q of a string (strconv.Quote)."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return f'"{"".join(map(_quoted_character, text))}"'
+
+
+_ESCAPES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
+_ESCAPES |= {'"': '\\"', "\\": "\\\\"}
+
+
+def _quoted_character(one: str) -> str:
+    if one in _ESCAPES:
+        return _ESCAPES[one]
+    if one.isprintable():
+        return one
+    code = ord(one)
+    if code < 0x20 or code == 0x7F:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def required(field: str, detail: str = "") -> FieldError:

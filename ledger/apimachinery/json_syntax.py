@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import re
 
+from ledger.apimachinery.field import quoted
 from ledger.apimachinery.json_codec import text_of
 
 END = "unexpected end of JSON input"
 _SPACE = " \t\r\n"
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 _WORD = {"t": "true", "f": "false", "n": "null"}
-_NUMBER_START = "-0123456789"
+_NUMBER_BEFORE = re.compile(r"[0-9](\.[0-9]+(?:[eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)?$")
+_END_IN_ESCAPE = "invalid character ' ' in string escape code"
 _HEX = "0123456789abcdefABCDEF"
 
 
@@ -36,25 +38,33 @@ def syntax_error(data: bytes) -> str:
 def _explain(text: str, at: int, message: str) -> str:
     """`message` is json.JSONDecodeError's for position `at`."""
     if message.startswith("Unterminated string"):
-        return END
+        return _END_IN_ESCAPE if _open_escape(text) else END
     if message.startswith("Invalid control character"):
         return _character(text, at, "in string literal")
     if message.startswith("Invalid \\escape"):
-        return _character(text, at + 1, "in string escape code")
+        return _character(text, at + 1, "in string escape code", inside=True)
     if message.startswith("Invalid \\u"):
         return _escape(text, at)
     if message.startswith("Extra data"):
         return _after_value(text, at, "after top-level value")
     if message.startswith(("Expecting property name", "Illegal trailing comma before end of object")):
-        return _character(
-            text, _skip(text, at + (text[at : at + 1] == ",")), "looking for beginning of object key string"
-        )
+        return _character(text, _after_comma(text, at, message), "looking for beginning of object key string")
     if message.startswith("Expecting ':'"):
         return _character(text, at, "after object key")
     if message.startswith("Expecting ','"):
         inside_list = _innermost(text, at) == "["
         return _after_value(text, at, "after array element" if inside_list else "after object key:value pair")
-    return _value(text, _skip(text, at + (text[at : at + 1] == ",")))
+    return _value(text, _after_comma(text, at, message))
+
+
+def _after_comma(text: str, at: int, message: str) -> int:
+    """Newer Pythons point at a trailing comma itself, Go at what follows it."""
+    return _skip(text, at + message.startswith("Illegal trailing comma"))
+
+
+def _open_escape(text: str) -> bool:
+    """Whether the text ends behind a backslash that begins an escape."""
+    return (len(text) - len(text.rstrip("\\"))) % 2 == 1
 
 
 def _value(text: str, at: int) -> str:
@@ -63,28 +73,26 @@ def _value(text: str, at: int) -> str:
     if start in _WORD and start:
         return _word(text, at, _WORD[start])
     if start == "-":
-        return _character(text, at + 1, "in numeric literal")
+        return _character(text, at + 1, "in numeric literal", inside=True)
     return _character(text, at, "looking for beginning of value")
 
 
 def _word(text: str, at: int, word: str) -> str:
     for offset, expected in enumerate(word):
         if text[at + offset : at + offset + 1] != expected:
-            return _character(text, at + offset, f"in literal {word} (expecting '{expected}')")
+            return _character(text, at + offset, f"in literal {word} (expecting '{expected}')", inside=True)
     return END
 
 
 def _after_value(text: str, at: int, context: str) -> str:
     """Something follows a value. Python ends a number before "." and "e" that lack digits; Go reads on."""
-    before = text[at - 1 : at]
     here = text[at : at + 1]
-    if before and before in _NUMBER_START and here and here in ".eE":
-        following = at + 1
-        if here == ".":
-            return _character(text, following, "after decimal point in numeric literal")
-        if text[following : following + 1] in ("+", "-"):
-            following += 1
-        return _character(text, following, "in exponent of numeric literal")
+    number = _NUMBER_BEFORE.search(text, max(0, at - 400), at)
+    if number and here == "." and not number[1]:
+        return _character(text, at + 1, "after decimal point in numeric literal", inside=True)
+    if number and here and here in "eE" and "e" not in (number[1] or "").lower():
+        following = at + 1 + (text[at + 1 : at + 2] in ("+", "-"))
+        return _character(text, following, "in exponent of numeric literal", inside=True)
     return _character(text, at, context)
 
 
@@ -94,7 +102,7 @@ def _escape(text: str, at: int) -> str:
     end = start + 2
     while end < len(text) and text[end] in _HEX:
         end += 1
-    return _character(text, end, "in \\u hexadecimal character escape")
+    return _character(text, end, "in \\u hexadecimal character escape", inside=True)
 
 
 def _innermost(text: str, at: int) -> str:
@@ -115,15 +123,15 @@ def _skip(text: str, at: int) -> int:
     return at
 
 
-def _character(text: str, at: int, context: str) -> str:
-    if at >= len(text):
+def _character(text: str, at: int, context: str, inside: bool = False) -> str:
+    """`inside` a word, number or escape Go ends the input with a space, and complains of that."""
+    if at >= len(text) and not inside:
         return END
-    shown = chr(text[at].encode("utf-8", "surrogatepass")[0])  # Go looks at the first byte of a character
+    shown = chr(text[at].encode("utf-8", "surrogatepass")[0]) if at < len(text) else " "  # Go looks at one byte
     if shown == "'":
         shown = "\\'"
     elif shown != '"':
-        shown = json.dumps(shown, ensure_ascii=False)[1:-1].replace("\\u00", "\\x").replace("\x7f", "\\x7f")
-        shown = {"\\b": "\\b", "\\f": "\\f"}.get(shown, shown)
+        shown = quoted(shown)[1:-1]
     return f"invalid character '{shown}' {context}"
 
 

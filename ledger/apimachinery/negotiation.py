@@ -116,8 +116,9 @@ def content_type_of(header: str) -> str:
     if not found:
         return ""
     parameters = (found[2] or "").strip().rstrip(";").rstrip()
-    if parameters and _PARAMETER.sub("", parameters):
-        return ""
+    names = [name.lower() for name in _PARAMETER.findall(parameters)]
+    if len(names) > len(set(names)) or _PARAMETER.sub("", parameters):
+        return ""  # as mime.ParseMediaType refuses it
     return found[1].lower()
 
 

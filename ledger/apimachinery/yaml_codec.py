@@ -16,6 +16,7 @@ import yaml
 from yaml import cyaml
 
 from ledger.apimachinery import yaml_resolve
+from ledger.apimachinery.field import quoted
 from ledger.apimachinery.yaml_resolve import BOOL, FLOAT, INT, MERGE, NULL, STR, TIMESTAMP
 
 DEPTH_MAX = 250  # Go's limit is 10000; the JSON printer's here is 254
@@ -158,33 +159,30 @@ class _Decoder:
         return value
 
     def map(self, node: _Node, into: dict[str, Any]) -> None:
+        # Keys collide as what they are in YAML: `on` and "true" become one in JSON, but are two here.
+        seen: set[tuple[type, Any]] = {(str, key) for key in into}
         for key_node, value_node in zip(node.children[::2], node.children[1::2], strict=True):
             if _is_merge(key_node):
                 self.merge(value_node, into)
                 continue
             self.count()
-            key, shown = self.key(key_node)
+            raw_key = self.key(key_node)
             value = self.value(value_node)
-            if key in into:
+            if raw_key is None:
+                raise YamlError(f"unsupported map key of type: %!s(<nil>), key: <nil>, value: {_go_syntax(value)}")
+            if (type(raw_key), raw_key) in seen:
+                shown = _go_syntax(raw_key)
                 self.duplicates.append(f"line {value_node.line + 1}: key {shown} already set in map")
-            into[key] = value
+            seen.add((type(raw_key), raw_key))
+            into[_json_key(raw_key)] = value
 
-    def key(self, node: _Node) -> tuple[str, str]:
-        """(the key as JSON has it, as Go's %#v shows it)."""
+    def key(self, node: _Node) -> Any:
+        """The key as YAML has it."""
         if node.target is not None:
             node = node.target
         if node.kind != "scalar":
-            raise YamlError(f"yaml: invalid map key: {self.value(node)!r}")
-        value = _scalar(node)
-        if isinstance(value, bool):
-            return ("true", "true") if value else ("false", "false")
-        if value is None:
-            raise YamlError("unsupported map key of type: %!s(<nil>), key: <nil>, value: <nil>")
-        if isinstance(value, str):
-            return value, _quoted(value)
-        if isinstance(value, float):
-            return _float_key(value), _float_key(value)
-        return str(value), str(value)
+            raise YamlError(f"yaml: invalid map key: {_go_syntax(self.value(node))}")
+        return _scalar(node)
 
     def merge(self, node: _Node, into: dict[str, Any]) -> None:
         target = node.target if node.target is not None else node
@@ -218,7 +216,8 @@ def _scalar(node: _Node) -> Any:
         return "<<" if resolved.tag == MERGE else resolved.value
     if node.tag == _BINARY:
         try:
-            return base64.b64decode(node.text, validate=False).decode("utf-8", "replace")
+            text = node.text.replace("\n", "").replace("\r", "")
+            return base64.b64decode(text, validate=True).decode("utf-8", "replace")
         except binascii.Error:
             raise YamlError("yaml: !!binary value contains invalid base64 data") from None
     wanted = _TAGS.get(node.tag)
@@ -242,6 +241,26 @@ def _json_number(value: Any) -> Any:
     return value
 
 
+def _json_key(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _float_key(value) if isinstance(value, float) else str(value)
+
+
+def _go_syntax(value: Any) -> str:
+    """fmt's %#v of what go-yaml decodes."""
+    if value is None:
+        return "interface {}(nil)"
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, list):
+        return f"[]interface {{}}{{{', '.join(map(_go_syntax, value))}}}"
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{_go_syntax(key)}:{_go_syntax(one)}" for key, one in value.items())
+        return f"map[interface {{}}]interface {{}}{{{pairs}}}"
+    return _json_key(value)
+
+
 def _float_key(value: float) -> str:
     if not math.isfinite(value):
         return ".nan" if math.isnan(value) else (".inf" if value > 0 else "-.inf")
@@ -251,7 +270,3 @@ def _float_key(value: float) -> str:
         if abs(float(shorter) - value) <= abs(value) * 2**-25:
             return shorter
     return text
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -123,7 +123,7 @@ def _decode_builtin(body: bytes, media_type: str, expected: GVK, check: bool) ->
         if check and (doubled := yaml_codec.duplicate_keys(body)):
             complaints.append("yaml: unmarshal errors:\n  " + "\n  ".join(doubled))
         read_tree = None
-    obj, gvk, more = _typed(read_tree or orjson_or_tree(value), value, expected, check, body if read_tree else None)
+    obj, gvk, more = _typed(read_tree or orjson_or_tree(value), value, expected, check, body, media_type == JSON)
     return obj, gvk, complaints + more
 
 
@@ -155,17 +155,24 @@ def _read_yaml(body: bytes) -> Any:
 
 
 def _typed(
-    read_tree: Callable[[], Any], value: Any, expected: GVK, check: bool, body: bytes | None = None
+    read_tree: Callable[[], Any],
+    value: Any,
+    expected: GVK,
+    check: bool,
+    body: bytes = b"",
+    may_double: bool = False,
 ) -> tuple[dict[str, Any], GVK, list[str]]:
-    """Decodes into the Go type that kind and apiVersion name; `body` where duplicates are still to be found."""
+    """Decodes into the Go type that kind and apiVersion name; `may_double`: the body is JSON that may repeat fields."""
     actual = _interpret(value, read_tree)
     gvk = _with_defaults(actual, expected)
+    if not gvk.version:
+        raise Refused(f"Object 'apiVersion' is missing in '{json_codec.text_of(body)}'", gvk)
     type_id = types.type_of(gvk)
     if type_id is None:
         raise Refused(not_registered(gvk), gvk)
     complaints: list[str] = []
     obj: dict[str, Any] | None = None
-    if not (check and body is not None and has_duplicates(body, value)):
+    if not (check and may_double and has_duplicates(body, value)):
         try:
             obj = (normalize_known if check else normalize)(gvk, {} if value is None else value)
         except (Mismatch, RecursionError):

@@ -11,6 +11,7 @@ Anything unusual raises `Mismatch`; `ledger.scheme.strict` then finds out what e
 from __future__ import annotations
 
 import binascii
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -289,7 +290,7 @@ def _int64(value: Any) -> int:
 def _float64(value: Any) -> float:
     if type(value) is int:
         return value
-    if not isinstance(value, float):
+    if not isinstance(value, float) or not math.isfinite(value):
         raise Mismatch
     return int(value) if value.is_integer() and abs(value) < 2**53 else float(value)
 

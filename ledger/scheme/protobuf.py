@@ -224,13 +224,14 @@ def _decoder(id: str) -> Decode:
     if types.go_type(id).of:
         return _items_decoder(id)
     plan: dict[int, tuple[int, str, int, Decode, str]] = {}
+    short = types.go_type(id).short
 
     def decode_struct(data: bytes, start: int, end: int) -> dict[str, Any]:
         if not plan:
             plan[0] = (0, "", 0, _no_decoder, "")
             plan.update(_decode_plan(id))
         out: dict[str, Any] = {}
-        for number, wire, value in _wire_fields(data, start, end):
+        for number, wire, value in _wire_fields(data, start, end, short):
             known = plan.get(number)
             if known is None or not number:
                 continue
@@ -488,7 +489,7 @@ def _read_varint(data: bytes, at: int, end: int) -> tuple[int, int]:
         shift += 7
 
 
-def _wire_fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, Any]]:
+def _wire_fields(data: bytes, at: int, end: int, message: str = "Unknown") -> Iterator[tuple[int, int, Any]]:
     """(number, wire type, value): an int for numbers, (start, end) for what has a length; raises ProtobufError."""
     while at < end:
         tag = data[at]
@@ -497,7 +498,7 @@ def _wire_fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, Any
             tag, at = _read_varint(data, at - 1, end)
         number, wire = tag >> 3, tag & 7
         if not number:
-            raise ProtobufError(f"proto: illegal tag {number} (wire type {tag})")
+            raise ProtobufError(f"proto: {message}: illegal tag 0 (wire type {tag})")
         if wire == 2:
             size = data[at] if at < end else 128
             at += 1
@@ -518,7 +519,10 @@ def _wire_fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, Any
                 raise ProtobufError("unexpected EOF")
             yield number, wire, int.from_bytes(data[at : at + size], "little")
             at += size
+        elif wire == 4:
+            raise ProtobufError(f"proto: {message}: wiretype end group for non-group")
         else:
+            yield number, wire, 0  # the reader of a field it knows says that this is the wrong wire type
             raise ProtobufError(f"proto: illegal wireType {wire}")
 
 

@@ -8,9 +8,11 @@ reads its JSON itself end the decoding at once when they fail. Used where the fa
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, NamedTuple
 
 from ledger.apimachinery import json_codec
+from ledger.apimachinery.field import quoted
 from ledger.scheme import types
 from ledger.scheme.scalars import INT32, INT64, GoError, cannot_unmarshal, scalar
 
@@ -107,7 +109,7 @@ class _Decoder:
     def note(self, kind: str, name: str) -> None:
         if self.collect and len(self.strict) < _STRICT_MAX:
             path = f"{self.path}.{name}" if self.path else name
-            self.strict.setdefault(f"{kind} field {json.dumps(path, ensure_ascii=False)}")
+            self.strict.setdefault(f"{kind} field {quoted(path)}")
 
     # --- values
     def value(self, expression: str, node: Any, existing: Any) -> Any:
@@ -204,9 +206,9 @@ class _Decoder:
             return node
         if isinstance(node, Number) and expression not in ("string", "bool"):
             number = json_codec.number(node.text)
-            if expression == "float64":
+            if expression == "float64" and math.isfinite(number):
                 return number
-            limits = {"int32": INT32, "int64": INT64, "uint8": range(256)}[expression]
+            limits = {"int32": INT32, "int64": INT64, "uint8": range(256)}.get(expression, ())
             if node.text.lstrip("-").isdigit() and isinstance(number, int) and number in limits:
                 return number
             self.save(cannot_unmarshal(f"number {node.text}", types.printed(name)))
