@@ -7,7 +7,7 @@ others the event is noted here, as the answer is about to be sent. See docs/adr/
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from ledger.apimachinery.http import Handler, Request, RequestInfo, Response
@@ -25,6 +25,10 @@ _TEXT_MAX = 1024
 EncodeStatus = Callable[[Request, StatusError], Response]
 
 
+async def _room_at_once() -> None:
+    """A log that never lags."""
+
+
 class Recorder(NamedTuple):
     """What the recorder needs to know of the world."""
 
@@ -34,6 +38,7 @@ class Recorder(NamedTuple):
     encode_status: EncodeStatus = json_status
     flow_of: Callable[[Request], tuple[str, str] | None] = lambda request: None  # (FlowSchema uid, priority level uid)
     observe: Callable[[Request, int, float], None] = lambda request, code, seconds: None  # for metrics
+    room: Callable[[], Awaitable[None]] = _room_at_once  # waits while the log lags behind, before any work is begun
 
 
 def with_recorder(handler: Handler, recorder: Recorder) -> Handler:
@@ -43,6 +48,7 @@ def with_recorder(handler: Handler, recorder: Recorder) -> Handler:
         request.received = recorder.clock_us()
         request.audit_id = request.headers.get("audit-id") or recorder.new_audit_id()
         try:
+            await recorder.room()
             response, why = await _answer(handler, request, recorder.encode_status)
         except BaseException:  # cancelled: every Exception has an answer
             _close(recorder, request, CLIENT_GONE, _Why("", "the client went away before it was answered"))
