@@ -141,6 +141,6 @@ def kube_version_key(version: str) -> tuple[int, int, int, int, tuple[int, ...]]
     """
     found = _VERSION.match(version)
     if not found:
-        return (0, 0, 0, 0, tuple(-ord(char) for char in version))
+        return (0, 0, 0, 0, (*(-ord(char) for char in version), 1))  # 1: a name ranks above what it is a prefix of
     stability = {None: 3, "beta": 2, "alpha": 1}[found[2]]
     return (1, stability, int(found[1]), int(found[3] or 0), ())
