@@ -102,7 +102,16 @@ class LmdbFile:
             raise LogClosed(f"{self.path}: {error}") from error
 
     def write_rows(self, rows: Rows) -> None:
-        """Puts and deletes in one transaction; on return it is on the disk, unless the file is relaxed."""
+        """Puts and deletes in one transaction; on return it is on the disk, unless the file is relaxed.
+
+        Raises LogClosed when that failed, and then nothing of it is there.
+        """
+        try:
+            self._commit(rows)
+        except lmdb.Error as error:
+            raise LogClosed(f"{self.path}: {error}") from error
+
+    def _commit(self, rows: Rows) -> None:
         with self.env.begin(write=True) as txn:
             for name, changes in rows.items():
                 table = self.tables[name]

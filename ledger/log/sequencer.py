@@ -53,6 +53,7 @@ class Batch:
     waiting: list[Any] = field(default_factory=list)  # (task, Commit) of each append
     touched: dict[bytes, int] = field(default_factory=dict)  # object -> its revision after this batch
     body_bytes: int = 0
+    committed: bool = False
 
 
 class Sequencer:
@@ -105,6 +106,8 @@ class Sequencer:
         batch.rows["checkpoints"] = {name: dumps([version, self.position]) for name, version in self._checkpoints}
 
     def committed(self, batch: Batch) -> None:
+        """The batch can be read in the tables now."""
+        batch.committed = True
         for key in batch.touched:
             if self.ahead[key][1] is batch:
                 del self.ahead[key]

@@ -178,6 +178,50 @@ async def test_an_error_of_the_disk_ends_the_log_and_acknowledges_nothing(data_d
 
 
 @in_trio
+async def test_an_error_of_the_disk_while_closing_is_told_to_all_who_wait(data_dir: Path) -> None:
+    engine = reopened(data_dir)
+    go_on = threading.Event()
+
+    def full(rows: Rows) -> None:
+        go_on.wait()
+        raise OSError(28, "No space left on device")
+
+    engine.file.write_rows = full  # type: ignore[method-assign]
+    failed = 0
+
+    async def write(number: int) -> None:
+        nonlocal failed
+        with pytest.raises(LogClosed, match="No space left"):
+            await engine.append(event(number), [put(f"o{number}")])
+        failed += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(write, 0)
+        await trio.testing.wait_all_tasks_blocked()
+        for number in range(1, 5):
+            nursery.start_soon(write, number)
+        await trio.testing.wait_all_tasks_blocked()
+        go_on.set()
+        engine.close()
+    assert failed == 5
+
+
+@in_trio
+async def test_a_failing_sync_of_a_relaxed_log_ends_it_too(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.log.writer.SYNC_INTERVAL_S", 0.0)
+    engine = reopened(data_dir, durability="relaxed")
+
+    def broken() -> None:
+        raise OSError(5, "Input/output error")
+
+    engine.file.sync = broken  # type: ignore[method-assign]
+    with pytest.raises(LogClosed, match="Input/output error"):
+        for number in range(1 << 20):
+            await engine.append(event(number), [put("a")])
+    engine.close()
+
+
+@in_trio
 async def test_appends_that_queue_while_the_disk_is_busy_share_a_commit(data_dir: Path) -> None:
     engine = reopened(data_dir)
     go_on = threading.Event()
@@ -209,7 +253,7 @@ async def test_appends_that_queue_while_the_disk_is_busy_share_a_commit(data_dir
 async def test_notes_that_the_disk_cannot_take_make_room_wait_and_are_counted_at_last(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ledger.log.lmdb_engine.NOTES_BYTES_MAX", 10_000)
+    monkeypatch.setattr("ledger.log.lmdb_engine.WAITING_BYTES_MAX", 10_000)
     engine = reopened(data_dir)
     go_on = threading.Event()
     write_rows = engine.file.write_rows

@@ -26,11 +26,24 @@ def names(store: Store, revision: int | None = None, namespace: str = "", after:
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
+        # As Go prints ObjectMeta: after the uid, before the rest.
+        (
+            b'{"metadata":{"name":"a","namespace":"ns","uid":"u-1","generation":1},"spec":{}}',
+            b'{"metadata":{"name":"a","namespace":"ns","uid":"u-1","resourceVersion":"7","generation":1},"spec":{}}',
+        ),
+        (b'{"metadata":{"uid":"u-1"}}', b'{"metadata":{"uid":"u-1","resourceVersion":"7"}}'),
+        # First where there is no uid; another object's uid is not its own.
         (b'{"metadata":{"name":"a"},"data":{}}', b'{"metadata":{"resourceVersion":"7","name":"a"},"data":{}}'),
         (b'{"metadata":{}}', b'{"metadata":{"resourceVersion":"7"}}'),
+        (
+            b'{"metadata":{"ownerReferences":[{"uid":"other"}]}}',
+            b'{"metadata":{"resourceVersion":"7","ownerReferences":[{"uid":"other"}]}}',
+        ),
+        (b'{"metadata":{"name":"a"},"uid":"x"}', b'{"metadata":{"resourceVersion":"7","name":"a"},"uid":"x"}'),
+        (b'{"metadata":{},"data":{"uid":"x"}}', b'{"metadata":{"resourceVersion":"7"},"data":{"uid":"x"}}'),
     ],
 )
-def test_the_revision_becomes_the_first_field_of_metadata(body: bytes, expected: bytes) -> None:
+def test_the_revision_is_spliced_into_metadata(body: bytes, expected: bytes) -> None:
     assert splice(body, 7) == expected
 
 
