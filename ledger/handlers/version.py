@@ -8,7 +8,7 @@ from ledger.apimachinery import json_codec
 from ledger.apimachinery.http import Handler, Request, Response
 from ledger.apimachinery.negotiation import JSON
 from ledger.handlers.documents import check_route
-from ledger.scheme.builtin import load_json
+from ledger.scheme.data_files import load_json
 
 
 def version_handler() -> Handler:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
-from importlib.resources.abc import Traversable
 from typing import Any
 
-import orjson
-
 from ledger.apimachinery.resource import GVK, GroupResource, split_api_version
+from ledger.scheme.data_files import data_file, load_json
 from ledger.scheme.definition import Column, ResourceDefinition, ScalePaths, Subresource, Traits, Version
 from ledger.scheme.schemas import resolved_definitions
 
@@ -55,16 +52,6 @@ def builtin_definitions() -> Mapping[GroupResource, ResourceDefinition]:
         for key, raw in load_json("resources.json")["resources"].items()
     ]
     return {definition.group_resource: definition for definition in definitions}
-
-
-def data_file(name: str) -> Traversable:
-    return resources.files("ledger.scheme").joinpath("data", name)
-
-
-@functools.cache
-def load_json(name: str) -> Any:
-    """A data file's content: shared, not to be changed."""
-    return orjson.loads(data_file(name).read_bytes())
 
 
 def load_columns() -> dict[str, tuple[Column, ...]]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ledger.apimachinery.resource import Schema
 from ledger.scheme import openapi
-from ledger.scheme.builtin import load_json
+from ledger.scheme.data_files import load_json
 from ledger.scheme.openapi import go_json
 from ledger.scheme.openapi_paths import META
 from ledger.scheme.schemas import PREFIX

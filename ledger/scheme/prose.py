@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from ledger.apimachinery.resource import Schema
-from ledger.scheme.builtin import load_json
+from ledger.scheme.data_files import load_json
 
 
 @functools.cache

@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import functools
 import lzma
-from importlib import resources
 from typing import Any
 
 import orjson
 
 from ledger.apimachinery.resource import Schema
+from ledger.scheme.data_files import data_file
 
 PREFIX = "#/components/schemas/"
 
 
-@functools.cache
-def raw_definitions() -> bytes:
-    """Every definition by name, as JSON with its references, without descriptions."""
-    return lzma.decompress(resources.files("ledger.scheme").joinpath("data", "schemas.json.xz").read_bytes())
-
-
-def load_definitions() -> dict[str, Schema]:
-    """Every definition by name, references kept: a new dict each time, for the caller to work on."""
-    loaded: dict[str, Schema] = orjson.loads(raw_definitions())
+def _load() -> dict[str, Schema]:
+    loaded: dict[str, Schema] = orjson.loads(lzma.decompress(data_file("schemas.json.xz").read_bytes()))
     return loaded
+
+
+@functools.cache
+def raw_schemas() -> dict[str, Schema]:
+    """Every definition by name, references kept: shared, not to be changed."""
+    return _load()
 
 
 @functools.cache
 def resolved_definitions() -> dict[str, Schema]:
     """Every definition by name, each $ref replaced by the one dict it names: shared, cyclic, not to be changed."""
-    definitions = load_definitions()
+    definitions = _load()
     resolve(definitions)
     return definitions
 

@@ -44,7 +44,7 @@ def test_what_is_not_served_is_not_found_but_known() -> None:
         ("events.k8s.io/v1/events", "v1", "events", "", ("ev",)),
         ("storage.k8s.io/v1/storageclasses", "v1", "storageclasses.storage.k8s.io", "", ("sc",)),
     ],
-
+)
 def test_facts_of_a_resource(
     text: str, storage_version: str, stored_as: str, scale: str, short_names: tuple[str]
 ) -> None:
@@ -92,9 +92,7 @@ def test_custom_resources_replace_one_another_and_leave_the_old_scheme_alone() -
 
 
 def test_groups_and_versions_come_in_upstreams_order() -> None:
-    scheme = SCHEME.with_custom(
-        [custom("z.example", "v1"), custom("a.example", "v1beta1", "v2", "v1alpha1", "v10")]
-    )
+    scheme = SCHEME.with_custom([custom("z.example", "v1"), custom("a.example", "v1beta1", "v2", "v1alpha1", "v10")])
     groups = [group.name for group in scheme.groups()]
     assert groups[:3] == ["", "apiregistration.k8s.io", "apps"]
     # Of equal priority: by the name of the first APIService, "v1.z.example" before "v10.a.example".
