@@ -81,7 +81,8 @@ def _merge_map(original: Object, patch: Object, schema: Schema) -> Object:
     _retain_keys(original, patch)
     for key in [key for key in patch if key.startswith(_ELEMENT_ORDER)]:
         _merge_ordered(original, patch, key, schema)
-    for key, value in patch.items():
+    # Deletions first, so that what the same patch adds is there in the end (upstream leaves it to chance).
+    for key, value in sorted(patch.items(), key=lambda item: not item[0].startswith(_DELETE_PRIMITIVES)):
         deletes = key.startswith(_DELETE_PRIMITIVES)
         name = key.removeprefix(_DELETE_PRIMITIVES) if deletes else key
         if value is None:

@@ -31,11 +31,16 @@ SCHEMA: dict[str, Any] = {
     "properties": {
         "apiVersion": TEXT,
         "kind": TEXT,
-        "metadata": {"type": "object", "properties": {"name": TEXT, "uid": TEXT, "labels": LABELS}},
+        "metadata": {
+            "type": "object",
+            "properties": {"name": TEXT, "uid": TEXT, "labels": LABELS, "annotations": LABELS},
+        },
         "spec": {
             "type": "object",
             "properties": {
                 "size": {"type": "integer"},
+                "text": TEXT,
+                "flag": TEXT,
                 "ports": {
                     "type": "array",
                     "items": {"allOf": [PORT]},

@@ -90,6 +90,11 @@ def ports(*numbers: int) -> list[dict[str, int]]:
             {"words": ["b", "c"]},
         ),
         ({"name": "a"}, {"$deleteFromPrimitiveList/words": ["a"]}, {"name": "a"}),
+        (
+            {"words": ["a", "b"]},
+            {"words": ["a", "c"], "$deleteFromPrimitiveList/words": ["a", "b"]},
+            {"words": ["a", "c"]},
+        ),
         # order
         (
             {"ports": ports(1, 2, 3)},
