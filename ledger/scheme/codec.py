@@ -8,6 +8,7 @@ what Go would say. Messages are those of transformDecodeError and of the seriali
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -18,14 +19,13 @@ import orjson
 from ledger.apimachinery import cbor_codec, json_codec, yaml_codec
 from ledger.apimachinery.field import quoted
 from ledger.apimachinery.json_syntax import syntax_error
-from ledger.apimachinery.negotiation import CBOR, JSON, PROTOBUF, YAML, content_type_of, unsupported_media_type
+from ledger.apimachinery.negotiation import BUILTIN, CBOR, JSON, PROTOBUF, YAML, content_type_of, unsupported_media_type
 from ledger.apimachinery.resource import GVK
 from ledger.apimachinery.status import StatusError, bad_request
 from ledger.scheme import protobuf, strict, types
-from ledger.scheme.normalize import Mismatch, normalize, normalize_known
+from ledger.scheme.normalize import Mismatch, normalize, normalize_known, struct_converter
 
-BUILTIN_TYPES = (JSON, YAML, PROTOBUF)
-CUSTOM_TYPES = (JSON, YAML)
+Prune = Callable[[dict[str, Any]], list[str]]
 _SUMMARY_BYTES = 30
 _NUMBERS_TO_KEEP = re.compile(rb"[0-9][.eE]|[0-9]{16}")
 _OPAQUE_DEPTH = 40
@@ -54,25 +54,29 @@ def decode(
     *,
     validation: str = "Warn",
     custom: bool = False,
-    accepted_types: tuple[str, ...] | None = None,
+    accepted_types: tuple[str, ...] = BUILTIN,
     accepts: Callable[[GVK], bool] | None = None,
+    prune: Prune | None = None,
 ) -> Decoded:
     """The object a request sends for `expected`, which also supplies what the body leaves out.
 
     `validation` is the fieldValidation directive ("" means Warn). `accepts` says which group versions may be sent
-    where that is more than the expected one. Raises StatusError 400 and 415.
+    where that is more than the expected one. `prune` takes the fields out of a custom resource that its schema does
+    not have, in place, and gives their paths. Raises StatusError 400 and 415.
     """
     media_type = content_type_of(content_type)
-    if media_type not in (accepted_types or (CUSTOM_TYPES if custom else BUILTIN_TYPES)):
-        raise unsupported_media_type(accepted_types or (CUSTOM_TYPES if custom else BUILTIN_TYPES))
+    if media_type not in accepted_types:
+        raise unsupported_media_type(accepted_types)
     check = validation != "Ignore"
     try:
         if custom:
-            obj, gvk, complaints = _decode_custom(body, media_type, check)
+            obj, gvk, complaints = _decode_custom(body, media_type, check, prune)
         else:
             obj, gvk, complaints = _decode_builtin(body, media_type, expected, check)
     except Refused as refused:
         raise refusal(str(refused), refused.gvk, expected, body) from None
+    except protobuf.ProtobufError as error:
+        raise refusal(str(error), None, expected, body) from None
     if complaints and validation == "Strict":
         raise refusal(f"strict decoding error: {', '.join(complaints)}", gvk, expected, body)
     if gvk[:2] != expected[:2] and not (accepts and accepts(gvk)):
@@ -279,9 +283,50 @@ def _has_opaque(type_id: str) -> bool:
 
 
 # --- custom resources ------------------------------------------------------------------------------------------------
-def _decode_custom(body: bytes, media_type: str, check: bool) -> tuple[dict[str, Any], GVK, list[str]]:
+def _decode_custom(
+    body: bytes, media_type: str, check: bool, prune: Prune | None
+) -> tuple[dict[str, Any], GVK, list[str]]:
+    value, gvk, complaints = _read_custom(body, media_type, check)
+    obj = go_numbers(value)
+    if "metadata" in obj:
+        obj["metadata"], unknown = object_meta(obj["metadata"], gvk)
+        complaints += [f"unknown field {quoted(f'metadata.{path}')}" for path in unknown]
+    if prune:
+        complaints += [f"unknown field {quoted(path)}" for path in prune(obj)]
+    return obj, gvk, complaints
+
+
+def object_meta(metadata: Any, gvk: GVK) -> tuple[dict[str, Any], list[str]]:
+    """(metadata through Go's ObjectMeta, paths of the fields that has not), as custom resources get it.
+
+    Raises `Refused` where Go could not decode it.
+    """
+    type_id = types.META + "ObjectMeta"
+    convert = struct_converter(type_id, False, True)
+    try:
+        return convert({} if metadata is None else metadata), []
+    except Mismatch:
+        exact = strict.decode(strict.tree(_sorted(metadata)), type_id)
+        if exact.error:
+            raise Refused(exact.error, gvk) from None
+        unknown = [one.removeprefix("unknown field ")[1:-1] for one in exact.strict_errors]
+        return convert(exact.obj), unknown
+
+
+def _sorted(value: Any) -> Any:
+    """With keys as Go's encoder orders those of a map."""
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(one) for one in value] if isinstance(value, list) else value
+
+
+def _read_custom(body: bytes, media_type: str, check: bool) -> tuple[dict[str, Any], GVK, list[str]]:
     complaints: list[str] = []
     read_tree: Callable[[], Any]
+    if media_type == PROTOBUF:
+        version, kind, _ = protobuf.open_envelope(body)
+        why = "does not implement the protobuf marshalling interface and cannot be encoded to a protobuf message"
+        raise Refused(f"object *unstructured.Unstructured {why}", protobuf.kind_of(version, kind))
     if media_type == CBOR:
         try:
             value = cbor_codec.loads(body)
@@ -298,10 +343,34 @@ def _decode_custom(body: bytes, media_type: str, check: bool) -> tuple[dict[str,
         if check and has_duplicates(body, value):
             complaints.extend(strict.duplicates(strict.parse(body)))
     gvk = _interpret(value, read_tree)
+    if media_type == JSON and (beyond := _number_beyond(body, value)):
+        raise Refused(f"json: cannot unmarshal number {beyond} into Go value of type float64", gvk)
     if type(value) is not dict or not gvk.kind:
-        text = body.decode("utf-8", "replace") if media_type != CBOR else ""
+        text = json_codec.text_of(body) if media_type != CBOR else ""
         raise Refused(f"Object 'Kind' is missing in '{text}'", gvk)
-    return go_numbers(value), gvk, complaints
+    return value, gvk, complaints
+
+
+def _number_beyond(body: bytes, value: Any) -> str:
+    """The first number that no float64 can hold, as it was written."""
+    if b"e" not in body and b"E" not in body:
+        return ""
+
+    def first(node: Any) -> str:
+        if isinstance(node, strict.Number):
+            return node.text if not math.isfinite(float(node.text)) else ""
+        children = [one for _, one in node] if isinstance(node, strict.Members) else node
+        return next(filter(None, map(first, children)), "") if isinstance(node, list) else ""
+
+    return first(strict.parse(body)) if _has_infinity(value) else ""
+
+
+def _has_infinity(value: Any) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, dict):
+        return any(map(_has_infinity, value.values()))
+    return isinstance(value, list) and any(map(_has_infinity, value))
 
 
 def go_numbers(value: Any) -> Any:
