@@ -278,7 +278,7 @@ class Body:
 class StreamedResponse:
     """A response whose stream writes it, while a second task listens whether the client is still there."""
 
-    __slots__ = ("chunked", "ending", "head", "http1", "lock", "response", "scope", "writing")
+    __slots__ = ("chunked", "ending", "head", "http1", "response", "scope", "waiting", "writing")
 
     def __init__(self, http1: Http1, line: RequestLine, response: Response, keep: bool) -> None:
         self.http1 = http1
@@ -292,7 +292,7 @@ class StreamedResponse:
             connection=connection_option(keep and self.chunked, line.minor),
         )
         self.scope = trio.CancelScope()
-        self.lock = trio.Lock()
+        self.waiting = trio.lowlevel.ParkingLot()  # for the end of a send
         self.writing = False  # a send has begun and not finished
         self.ending = False  # the server drains: stop at the next boundary between chunks
 
@@ -327,25 +327,26 @@ class StreamedResponse:
     async def _write(self, chunk: bytes) -> None:
         if not chunk:
             return
-        async with self.lock:
-            head, self.head = self.head, b""
-            self.writing = True
-            framed = b"%b%x\r\n%b\r\n" % (head, len(chunk), chunk) if self.chunked else head + chunk
-            await self.http1.stream.send(framed)
-            self.writing = False
+        await self._send(b"%x\r\n%b\r\n" % (len(chunk), chunk) if self.chunked else chunk)
         if self.ending:
             self.scope.cancel()
+
+    async def _send(self, framed: bytes) -> None:
+        """Sends, after the head where it was not sent yet. One at a time: the first two may come from two tasks."""
+        while self.writing:
+            await self.waiting.park()
+        head, self.head = self.head, b""
+        self.writing = True
+        await self.http1.stream.send(head + framed if head else framed)
+        self.writing = False
+        self.waiting.unpark()
 
     async def _listen(self) -> None:
         """Sends the head when the stream has nothing to say yet, then waits for the client to leave."""
         http1 = self.http1
         try:
-            async with self.lock:
-                head, self.head = self.head, b""
-                if head:
-                    self.writing = True
-                    await http1.stream.send(head)
-                    self.writing = False
+            if self.head:
+                await self._send(b"")
             while len(http1.buffer) < PIPELINED_BYTES_MAX:
                 data = await http1.stream.receive()
                 if not data:

@@ -76,13 +76,11 @@ class Http2:
                 await self._read_loop(first)
                 for stream in tuple(self.streams.values()):
                     stream.drop()
+                with trio.move_on_after(LAST_WORDS_S):
+                    await self._flushed()
                 self.nursery.cancel_scope.cancel()
         except* Disconnected as gone:
             log.debug("%s: %s", self.connection.client, gone.exceptions[0])
-            self.out.clear()
-        if self.out and not self.in_flight:
-            with trio.move_on_after(LAST_WORDS_S):
-                await self.stream.send(self.out)
 
     # -- receiving
 
@@ -224,6 +222,11 @@ class Http2:
         while self.in_flight + len(self.out) > self.wire.config.output_bytes_max:
             await self.room.park()
 
+    async def _flushed(self) -> None:
+        """Returns when everything queued is with the kernel."""
+        while self.out or self.in_flight:
+            await self.room.park()
+
     def sent(self, body_bytes: int) -> None:
         """Some of a response's body was made into frames: it will be answered by window updates."""
         self.collect()
@@ -277,9 +280,7 @@ class Http2:
             self._drain()
 
     async def _leave(self) -> None:
-        """Ends the connection when everything queued is with the peer."""
-        while self.out or self.in_flight:
-            await self.room.park()
+        await self._flushed()
         self.nursery.cancel_scope.cancel()
 
 

@@ -218,7 +218,7 @@ class Stream:
             self.sending = False
         if self.ending:
             self.scope.cancel()
-        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint_if_cancelled()  # a full queue is where a writer without end waits its turn
 
     async def _send(self, data: bytes, *, end: bool) -> None:
         """Cuts `data` into frames as windows allow. Raises Disconnected when the peer does not take it."""

@@ -33,7 +33,7 @@ async def serve(
 
     Started means listening; the value is the addresses, "host:port" in the order of `config.bind`. Draining stops
     accepting, closes idle connections, lets requests finish and ends endless responses (watches) cleanly: a final
-    chunk, END_STREAM, GOAWAY. Raises OSError or SSL.Error before it started when an address or a file cannot be used.
+    chunk, END_STREAM, GOAWAY. Raises OSError before it started when an address or a file cannot be used.
     """
     context = tls_context(config) if config.tls else None
     listeners = open_sockets(config)

@@ -12,7 +12,7 @@ import trio
 from trio.lowlevel import checkpoint, checkpoint_if_cancelled, notify_closing, wait_readable, wait_writable
 
 RECEIVE_BYTES = 64 * 1024
-# A peer that always has the next request ready must still let other connections have their turn.
+# A peer that always has the next request ready, or takes whatever we write, must still let others have their turn.
 TURNS_BETWEEN_CHECKPOINTS = 16
 
 
@@ -33,11 +33,7 @@ class PlainStream:
 
     async def receive(self) -> bytes:
         """What has arrived, at most 64 KiB; empty at the end of what the peer sends. Raises Disconnected."""
-        self.turns += 1
-        if self.turns % TURNS_BETWEEN_CHECKPOINTS == 0:
-            await checkpoint()
-        else:
-            await checkpoint_if_cancelled()
+        await self._take_turn()
         while True:
             data = self.try_receive()
             if data is not None:
@@ -49,6 +45,7 @@ class PlainStream:
 
     async def send(self, data: bytes | bytearray | memoryview) -> None:
         """Everything, in order. Raises Disconnected, also when the peer takes nothing for `stall_timeout_s`."""
+        await self._take_turn()
         sent = self.try_send(data)
         if sent == len(data):
             return
@@ -63,6 +60,13 @@ class PlainStream:
                     raise Disconnected("the peer does not read")
                 with view[sent:] as rest:
                     sent += self.try_send(rest)
+
+    async def _take_turn(self) -> None:
+        self.turns += 1
+        if self.turns % TURNS_BETWEEN_CHECKPOINTS == 0:
+            await checkpoint()
+        else:
+            await checkpoint_if_cancelled()
 
     def try_receive(self) -> bytes | None:
         """What is there now; None when nothing is. Raises Disconnected."""

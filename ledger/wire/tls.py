@@ -7,7 +7,10 @@ whose verify callback notes the verdict and lets the handshake go on. TLS still 
 
 from __future__ import annotations
 
+import errno
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +42,7 @@ PLAIN_HTTP_ANSWER = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP reques
 
 
 def tls_context(config: WireConfig) -> SSL.Context:
-    """Server side, TLS 1.2 or later, HTTP/2 preferred. Raises OSError or SSL.Error when a file cannot be used."""
+    """Server side, TLS 1.2 or later, HTTP/2 preferred. Raises OSError when a file cannot be used."""
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_CIPHER_SERVER_PREFERENCE | SSL.OP_NO_TICKET | NO_RENEGOTIATION)
@@ -48,22 +51,30 @@ def tls_context(config: WireConfig) -> SSL.Context:
     # A resumed session would skip the verify callback, and with it the verdict on the client's certificate.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_session_id(SESSION_CONTEXT)
-    context.use_certificate_chain_file(_readable(config.certificate_file))
-    context.use_privatekey_file(_readable(config.key_file))
-    context.check_privatekey()
+    with _naming(config.certificate_file, "is not a PEM certificate"):
+        context.use_certificate_chain_file(config.certificate_file)
+    with _naming(config.key_file, f"is not the PEM key of {config.certificate_file}"):
+        context.use_privatekey_file(config.key_file)
+        context.check_privatekey()
     context.set_alpn_select_callback(_choose_protocol)
     if config.client_ca_file:
-        context.load_verify_locations(_readable(config.client_ca_file))
-        # Go clients send a certificate only when one of these names signed it.
-        context.load_client_ca(config.client_ca_file.encode())
+        with _naming(config.client_ca_file, "holds no PEM certificates"):
+            context.load_verify_locations(config.client_ca_file)
+            # Go clients send a certificate only when one of these names signed it.
+            context.load_client_ca(config.client_ca_file.encode())
         context.set_verify(SSL.VERIFY_PEER, _note_verdict)
     return context
 
 
-def _readable(path: str) -> str:
-    """The path, once it is known to open: OpenSSL's own error does not name the file."""
+@contextmanager
+def _naming(path: str, fault: str) -> Iterator[None]:
+    """Turns OpenSSL's errors, which do not name the file, into an OSError that does."""
     with Path(path).open("rb"):
-        return path
+        pass
+    try:
+        yield
+    except SSL.Error as error:
+        raise OSError(errno.EINVAL, f"{path} {fault}") from error
 
 
 def _choose_protocol(_connection: SSL.Connection, offered: list[bytes]) -> Any:

@@ -61,6 +61,7 @@ def test_http_2_ends_what_has_begun_and_says_goaway(path: str, body: bytes) -> N
     async def test() -> None:
         handler = Slow()
         async with serving(handler) as server, server.http2() as client, server.http2() as idle:
+            await idle.receive()  # the server's SETTINGS: it knows that this is HTTP/2
             stream_id = await client.ask("GET", path)
             await handler.begun.wait()
             server.config.drain.set()

@@ -10,6 +10,8 @@ import trio
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ledger.apimachinery.http import Request, Response
+from ledger.wire.config import WireConfig
+from ledger.wire.listener import serve
 from tests.wire.wire_server import Certificates, Http1Client, Http2Client, Server, run, serving
 
 
@@ -157,13 +159,31 @@ def test_old_tls_is_refused(certificates: Certificates) -> None:
     run(test)
 
 
-@pytest.mark.parametrize("missing", ["certificate_file", "key_file", "client_ca_file"])
-def test_a_file_that_cannot_be_read_is_named(certificates: Certificates, missing: str) -> None:
+@pytest.mark.parametrize(
+    "wrong, path, complaint",
+    [
+        ("certificate_file", "/nowhere/file.pem", "No such file or directory: '/nowhere/file.pem'"),
+        ("key_file",         "/nowhere/file.pem", "No such file or directory: '/nowhere/file.pem'"),
+        ("client_ca_file",   "/nowhere/file.pem", "No such file or directory: '/nowhere/file.pem'"),
+        ("certificate_file", __file__,            "test_tls.py is not a PEM certificate"),
+        ("key_file",         __file__,            "test_tls.py is not the PEM key of "),
+        ("key_file",         "client.key",        "client.key is not the PEM key of "),
+        ("client_ca_file",   __file__,            "test_tls.py holds no PEM certificates"),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_used_is_named(certificates: Certificates, wrong: str, path: str, complaint: str) -> None:
     async def test() -> None:
-        files = certificates.config() | {missing: "/nowhere/file.pem"}
-        async with serving(who, **files):
-            raise AssertionError("it must not start")
+        files = certificates.config() | {wrong: str(certificates.folder / path)}
+        with pytest.raises(OSError, match=complaint):
+            await serve(WireConfig(**files), who)  # type: ignore[arg-type]
 
-    with pytest.raises(BaseException) as caught:
-        run(test)
-    assert caught.group_contains(FileNotFoundError, match="/nowhere/file.pem")
+    run(test)
+
+
+def test_a_busy_address_is_an_error_before_anything_is_served() -> None:
+    async def test() -> None:
+        async with serving(who) as server:
+            with pytest.raises(OSError, match="Address already in use"):
+                await serve(WireConfig(bind=[f"127.0.0.1:{server.address[1]}"]), who)
+
+    run(test)
