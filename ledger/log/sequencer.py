@@ -8,7 +8,7 @@ append.) What is decided but not yet committed is in `ahead`, so a later append 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from cbor2 import dumps
@@ -120,7 +120,7 @@ class Sequencer:
             raise Conflict(change.key, previous)
         revision = change.revision if imported else self.revision + n
         touched[key] = revision if change.body is not None else 0
-        return replace(change, revision=revision, previous=previous)
+        return change.at(revision, previous)
 
     def _place(self, batch: Batch, entry: Entry, event_row: bytes, change_rows: list[bytes]) -> None:
         position = self.position = entry.event.position

@@ -44,12 +44,12 @@ class AuditFold:
         ]
         if event.impersonated is not None:
             values.append(USER + hashed(event.impersonated.name))
-        if event.resource and event.name:
-            values.append(OBJECT + hashed_key(object_of(event)))
-        if entry.changes:
+        keys = {change.key: None for change in entry.changes}
+        if keys:
             values.append(COMMIT_TIME + number(event.answered))
-        for change in entry.changes:
-            values.append(OBJECT + hashed_key(change.key))
+        if event.resource and event.name:
+            keys[object_of(event)] = None
+        values += [OBJECT + hashed_key(key) for key in keys]
         return [Put(TABLE, segment + value + place, b"") for value in values]
 
 
