@@ -16,6 +16,7 @@ from ledger.apimachinery.field import FieldError
 from ledger.apimachinery.http import RequestInfo, Response, User
 from ledger.apimachinery.managedfields import manager_name
 from ledger.apimachinery.names import is_label_value, is_qualified_name
+from ledger.apimachinery.negotiation import negotiate
 from ledger.apimachinery.resource import Object
 from ledger.apimachinery.selectors import SelectorError, parse_field_selector, parse_label_selector, requirement
 from ledger.apimachinery.status import StatusError
@@ -59,6 +60,7 @@ def review_verbs(
 
 def _verb(answer: Answer) -> Verb:
     async def review(api: Api, call: Call) -> Response:
+        negotiate(call.request.headers.get("accept"), table=False)
         options = write_options(query_of(call.request), "CreateOptions")
         obj = await api.decoded(call, options.field_validation)
         now = api.clock()

@@ -15,6 +15,8 @@ from ledger.apimachinery import field as fields
 from ledger.apimachinery import status
 from ledger.apimachinery.field import quoted
 from ledger.apimachinery.http import Handler, Request, Response
+from ledger.apimachinery.managedfields import manager_name
+from ledger.apimachinery.negotiation import negotiate
 from ledger.apimachinery.resource import GVK, GroupResource, Key, Object, split_api_version
 from ledger.apimachinery.times import rfc3339
 from ledger.auth.jwt import Claims, PrivateKey, VerificationKey, signed_token
@@ -61,7 +63,8 @@ class TokenIssuer:
             why = f"the UID in the token request ({metadata['uid']}) does not match the UID of the service account ({uid})"
             raise status.conflict(GroupResource(TOKEN_REQUEST.group, TOKEN_REQUEST.kind), name, why)
         spec["audiences"] = list(spec.get("audiences") or self.audiences)
-        spec.setdefault("expirationSeconds", _HOUR_S)
+        if spec.get("expirationSeconds") is None:
+            spec["expirationSeconds"] = _HOUR_S
         _check_spec(spec)
         claims = self._claims(account, spec, now)
         shown = {"name": name, "namespace": namespace, "uid": uid, "creationTimestamp": rfc3339(now)}
@@ -141,12 +144,15 @@ def token_verb(issuer: TokenIssuer) -> Verb:
     """The create handler of serviceaccounts/token."""
 
     async def request_token(api: Api, call: Call) -> Response:
+        negotiate(call.request.headers.get("accept"), table=False)
         options = write_options(query_of(call.request), "CreateOptions")
         body = await call.request.read_body()
         content_type = call.request.headers.get("content-type")
         obj, warnings = api.behaviour.decode_kind(TOKEN_REQUEST, body, content_type, options.field_validation)
         warn(call.request, warnings)
-        answered, token_id = issuer.issue(call.namespace, call.name, obj, api.clock())
+        now, manager = api.clock(), manager_name(options.field_manager, call.request.headers.get("user-agent"))
+        obj["metadata"]["managedFields"] = [_ownership(obj, manager, now)]
+        answered, token_id = issuer.issue(call.namespace, call.name, obj, now)
         call.request.annotations["authentication.kubernetes.io/issued-credential-id"] = f"JTI={token_id}"
         return api.encoder.plain(call.request, TOKEN_REQUEST, answered, 201)
 
@@ -176,6 +182,24 @@ def _document(document: dict[str, Any], content_type: str) -> Handler:
         return Response(200, list(headers), body)
 
     return answer
+
+
+def _ownership(obj: Object, manager: str, now: int) -> dict[str, Any]:
+    """Who wrote the request. Its lists are atomic, so no schema is needed to tell its fields."""
+    spec = {"expirationSeconds": _HOUR_S} | {key: value for key, value in (obj.get("spec") or {}).items() if value}
+    return {
+        "manager": manager,
+        "operation": "Update",
+        "apiVersion": TOKEN_REQUEST.api_version,
+        "time": rfc3339(now),
+        "fieldsType": "FieldsV1",
+        "fieldsV1": {"f:spec": _fields(spec)},
+        "subresource": "token",
+    }
+
+
+def _fields(value: dict[str, Any]) -> dict[str, Any]:
+    return {f"f:{key}": _fields(value[key]) if isinstance(value[key], dict) else {} for key in sorted(value)}
 
 
 def _check_names(metadata: dict[str, Any], namespace: str, name: str) -> None:
