@@ -87,6 +87,12 @@ class Quantity:
             return self._at(scale)
         return _divide_up(self.unscaled, scale - self.scale)
 
+    def rounded_up(self, scale: int) -> Quantity:
+        """Without digits below 10**scale (-3: milli), rounded away from zero."""
+        if self.scale >= scale:
+            return self
+        return Quantity(self.value(scale), scale, self.format)
+
     def as_float(self) -> float:
         return float(f"{self.unscaled}e{self.scale}")
 
@@ -119,6 +125,12 @@ def parse(text: str) -> Quantity:
 def canonical(text: str) -> str:
     """`text` as a quantity prints it; raises QuantityError."""
     return str(parse(text))
+
+
+@lru_cache(8192)
+def canonical_milli(text: str) -> str:
+    """`text` as a quantity rounded up to thousandths prints it; raises QuantityError."""
+    return str(parse(text).rounded_up(-3))
 
 
 def of(amount: int, scale: int = 0, format: str = DECIMAL_SI) -> Quantity:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from ledger.apimachinery import quantity
 from ledger.apimachinery.resource import GVK
 from ledger.scheme import types
 from ledger.scheme.scalars import INT32, INT64, GoError, scalar
@@ -64,6 +65,8 @@ def converter(expression: str, empty_lists: bool, strict: bool) -> Convert:
     special = scalar(expression)
     if special:
         return _guarded(special.read)
+    if expression == types.RESOURCE_LIST:
+        return _milli_quantities(_map_converter(types.QUANTITY, empty_lists, strict))
     expression, (form, element, _) = types.resolve(expression)
     if form == "pointer":
         return converter(element, empty_lists, strict)
@@ -222,6 +225,15 @@ def _map_converter(element: str, empty_lists: bool, strict: bool) -> Convert:
             raise Mismatch from None
 
     return convert_sorted
+
+
+def _milli_quantities(convert_map: Convert) -> Convert:
+    """Resource lists know no less than a thousandth (SetDefaults_ResourceList, on every read of every such list)."""
+
+    def convert(values: Any) -> dict[str, str]:
+        return {name: quantity.canonical_milli(amount) for name, amount in convert_map(values).items()}
+
+    return convert
 
 
 def _union_converter(id: str, empty_lists: bool) -> Convert | None:

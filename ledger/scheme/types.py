@@ -22,6 +22,7 @@ _DATA = Path(__file__).with_name("data") / "gotypes.json.xz"
 META = "k8s.io/apimachinery/pkg/apis/meta/v1."
 TIME, MICRO_TIME, FIELDS_V1 = META + "Time", META + "MicroTime", META + "FieldsV1"
 QUANTITY = "k8s.io/apimachinery/pkg/api/resource.Quantity"
+RESOURCE_LIST = "k8s.io/api/core/v1.ResourceList"
 INT_OR_STRING = "k8s.io/apimachinery/pkg/util/intstr.IntOrString"
 RAW_EXTENSION = "k8s.io/apimachinery/pkg/runtime.RawExtension"
 OPAQUE_SUFFIX, OR_BOOL_SUFFIX, OR_ARRAY_SUFFIX, OR_STRINGS_SUFFIX = (
