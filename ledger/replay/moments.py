@@ -34,15 +34,14 @@ def millis(time: int) -> str:
     return rfc3339_micro(time)[:-4] + "Z"
 
 
-class Marks(NamedTuple):
-    """Named moments: name -> revision."""
-
-    revisions: dict[str, int]
-
-
 def resolve(past: Past, given: str, marks: dict[str, int] | None = None, zone: tzinfo = UTC) -> Moment:
     """Raises ReplayError with a text that says what to give instead."""
     return _Resolver(past, marks or {}, zone).resolve(given)
+
+
+def event_named(past: Past, text: str) -> Event:
+    """The request with this audit id, or the only one whose id begins so. Raises ReplayError."""
+    return _Resolver(past, {}, UTC).event(text)
 
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")

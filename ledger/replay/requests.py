@@ -12,7 +12,7 @@ import orjson
 from ledger.apimachinery.resource import GroupResource, Key, Object, Schema
 from ledger.apimachinery.selectors import LabelSelector
 from ledger.log.event import Change, Event
-from ledger.replay.classify import DRY_RUN, SHOWN_FIRST, class_of
+from ledger.replay.classify import DRY_RUN, REFUSED, SHOWN_FIRST, class_of, is_machinery
 from ledger.replay.fielddiff import Difference, difference
 from ledger.replay.importer.record import STORED_AS
 from ledger.replay.importer.run import IMPORTED
@@ -36,6 +36,7 @@ class Narrowing:
     labels: LabelSelector | None = None
     grep: re.Pattern[str] | None = None
     noise: bool = False  # show the noisy fields as well
+    conflicts: bool = True  # also what the cluster's own machinery was refused: it tries again
 
 
 @dataclass(slots=True)
@@ -101,7 +102,7 @@ def happenings(
         if not _may_concern(event, wanted):
             continue
         kind = class_of(event)
-        if kind not in wanted.classes:
+        if kind not in wanted.classes or (kind == REFUSED and not wanted.conflicts and is_machinery(event)):
             if event.stage != IMPORTED and _concerns(past, event, wanted):
                 tally.hidden[kind] += 1
             continue

@@ -10,7 +10,7 @@ from ledger.replay.fielddiff import FieldChange
 from ledger.replay.paths import ABSENT, format_path
 from ledger.replay.requests import Happening, ObjectChange, object_key
 
-SCALAR_MAX = 60  # longer values are shown by their beginning in one-line summaries
+LONG_VALUE = 60  # longer values are cut where a person reads
 
 
 def value_text(value: Any, limit: int = 0) -> str:
@@ -21,32 +21,38 @@ def value_text(value: Any, limit: int = 0) -> str:
     return text if not limit or len(text) <= limit else text[: limit - 2] + ".."
 
 
-def bare_text(value: Any, limit: int = SCALAR_MAX) -> str:
+def bare_text(value: Any, limit: int = 0) -> str:
     """A value without quotes where it is plain text."""
     if isinstance(value, str) and value and value.isprintable() and value == value.strip():
-        return value if len(value) <= limit else value[: limit - 2] + ".."
+        return value if not limit or len(value) <= limit else value[: limit - 2] + ".."
     return value_text(value, limit)
 
 
-def field_text(change: FieldChange) -> str:
+def field_text(change: FieldChange, limit: int = 0) -> str:
     """`LOG_LEVEL debug -> info`, `+ labels.reviewed-by "bob"`, `- spec.paused`."""
     if change.mark == "~":
-        return f"{format_path(change.path[-1:])} {bare_text(change.before)} -> {bare_text(change.after)}"
+        return f"{last_name(change)} {bare_text(change.before, limit)} -> {bare_text(change.after, limit)}"
     where = format_path(change.path[-2:])
     if change.mark == "-":
         return f"- {where}"
-    return f"+ {where} {value_text(change.after, SCALAR_MAX)}"
+    return f"+ {where} {value_text(change.after, limit)}"
 
 
-def change_text(one: ObjectChange) -> str:
-    """The first field and how many more."""
+def last_name(change: FieldChange) -> str:
+    """The path's last member; of a whole list element, the list's name before it."""
+    last = change.path[-1]
+    return last if isinstance(last, str) else format_path(change.path[-2:])
+
+
+def change_text(one: ObjectChange, limit: int = 0) -> str:
+    """The first field and how many more; values longer than `limit` are cut (0: never)."""
     if one.what != "changed":
         return one.what
     if not one.difference.fields:
         return f"nothing but noise ({one.difference.noise} fields)" if one.difference.noise else "nothing"
     fields = _most_telling(one.difference.fields)
     more = f", +{len(fields) - 1} more" if len(fields) > 1 else ""
-    return field_text(fields[0]) + more
+    return field_text(fields[0], limit) + more
 
 
 def _most_telling(fields: list[FieldChange]) -> list[FieldChange]:
@@ -58,21 +64,21 @@ def _most_telling(fields: list[FieldChange]) -> list[FieldChange]:
     return sorted(fields, key=weight)
 
 
-def happening_text(found: Happening) -> str:
+def happening_text(found: Happening, limit: int = 0) -> str:
     """The CHANGE column."""
     event = found.event
     if event.code >= 400:
         return f"{event.code} {event.reason or 'refused'}"
     if found.kind == "dry-run":
-        return "dry-run: " + (change_text(found.changes[0]) if found.changes else event.verb)
+        return "dry-run: " + (change_text(found.changes[0], limit) if found.changes else event.verb)
     if not found.changes:
         return "nothing" if event.verb in ("update", "patch", "delete", "deletecollection") else ""
     if len(found.changes) == 1:
-        return change_text(found.changes[0]) + _doubt(found)
+        return change_text(found.changes[0], limit) + _doubt(found)
     keys = {one.key for one in found.changes}
     last = found.changes[-1]
     if len(keys) == 1:
-        return change_text(last) + _doubt(found)
+        return change_text(last, limit) + _doubt(found)
     whats = {one.what for one in found.changes}
     word = next(iter(whats)) if len(whats) == 1 else "changed"
     return f"{len(keys)} {word}" + _doubt(found)

@@ -7,7 +7,7 @@ import heapq
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 import orjson
 
@@ -69,10 +69,10 @@ def _one_file(path: str, malformed: list[Malformed]) -> Iterator[Located]:
         malformed.append(Malformed(path, number + 1, f"the gzip stream is cut off or damaged: {error}"))
 
 
-def _open(path: str) -> Iterable[bytes] | Any:
+def _open(path: str) -> IO[bytes]:
     with Path(path).open("rb") as file:
         magic = file.read(2)
-    return gzip.open(path, "rb") if magic == b"\x1f\x8b" else Path(path).open("rb")
+    return cast(IO[bytes], gzip.open(path, "rb")) if magic == b"\x1f\x8b" else Path(path).open("rb")
 
 
 def _events(decoded: Any) -> list[Any]:

@@ -128,7 +128,7 @@ class _Planner:
         self.clock = Timeline(writers)
         for step in writers:
             self.objects[step.key].known.append(step)
-        self.revisions = {step.record: (step.revision,) for step in writers}
+        self.revisions: dict[int, tuple[int, ...]] = {step.record: (step.revision,) for step in writers}
         self.by_revision = {step.revision: step.key for step in writers}
         self.holes = Holes(self.by_revision)
         self.pinned: set[int] = set()

@@ -69,3 +69,8 @@ class Report:
 
     def encode(self) -> bytes:
         return orjson.dumps(self.to_json())
+
+
+def base_revision(encoded: bytes) -> int:
+    """The snapshot's revision in an encoded report; 0: the import had none."""
+    return int(orjson.loads(encoded)["base"]["revision"])

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ledger.apimachinery.http import User
-from ledger.apimachinery.resource import Key, Object
+from ledger.apimachinery.resource import GroupResource, Key, Object
 from ledger.log.api import Entry
 from ledger.log.event import Change, Event
 from ledger.registry.body import selectable
@@ -90,7 +90,7 @@ class _Import:
         yield Entry(self._closing(), ())
 
     def _fields(self, key: Key, obj: Object) -> dict[str, str]:
-        version = self.versions.get((key[:2], obj.get("apiVersion") or ""))
+        version = self.versions.get((GroupResource(*key[:2]), obj.get("apiVersion") or ""))
         return selectable(version, obj) if version else {}
 
     def _in_order(self) -> Iterator[tuple[Located, int]]:

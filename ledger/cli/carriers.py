@@ -1,0 +1,130 @@
+"""import, export, verify, rebuild: a ledger in, out, checked, folded again."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from ledger.cli.output import Out
+from ledger.cli.source import data_dir, moment, open_past
+from ledger.log.api import Entry
+from ledger.projections.store import Store
+from ledger.replay.export import records
+from ledger.replay.importer.base import read_base
+from ledger.replay.importer.report import Report
+from ledger.replay.importer.run import import_log
+from ledger.replay.past import ReplayError
+from ledger.replay.printing.documents import API_VERSION, encode
+from ledger.replay.printing.overviews import import_lines
+from ledger.scheme.scheme import builtin
+
+ENTRIES_A_COMMIT = 2000
+
+
+def import_(options: argparse.Namespace) -> int:
+    """Builds a ledger in a new (or empty) data directory."""
+    out = Out(options)
+    directory = data_dir(options)
+    scheme = builtin()
+    base = read_base(options.base, scheme) if options.base else None
+    for name in options.files:
+        Path(name).open("rb").close()  # before anything is made
+    report, entries = import_log(options.files, base, scheme)
+    if not report.records and base is None:
+        raise ReplayError(f"{', '.join(options.files)}: no audit events in here; is it an audit log?", 3)
+    with Store.open(directory, durability="relaxed") as store:
+        if store.last_position():
+            raise ReplayError(f"{directory} already holds a ledger: import into a directory of its own", 3)
+        for chunk in _chunks(_with_progress(entries, report, options)):
+            store.append_imported(chunk)
+    if out.format in ("json", "yaml", "jsonl"):
+        out.encoded({"apiVersion": API_VERSION, "kind": "ImportReport", **report.to_json()})
+    else:
+        out.lines(import_lines(report.to_json(), str(directory)))
+    return 0
+
+
+def _chunks(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
+    while chunk := list(islice(entries, ENTRIES_A_COMMIT)):
+        yield chunk
+
+
+def _with_progress(entries: Iterator[Entry], report: Report, options: argparse.Namespace) -> Iterator[Entry]:
+    """Says on a terminal how far it is, from the first second on."""
+    said = time.monotonic()
+    visible = sys.stderr.isatty() and not options.quiet
+    drawn = False
+    for count, entry in enumerate(entries, 1):
+        yield entry
+        if visible and count % 500 == 0 and time.monotonic() - said > 1:
+            said, drawn = time.monotonic(), True
+            sys.stderr.write(f"\rimported {count:,} of {report.events:,} requests")
+            sys.stderr.flush()
+    if drawn:
+        sys.stderr.write("\r\033[K")
+
+
+def export(options: argparse.Namespace) -> int:
+    """Audit records, oldest first, one a line."""
+    with open_past(options) as past:
+        since, until = moment(past, options.since, options), moment(past, options.until, options)
+        found = records(past, since.position, until.position, options.namespace)
+        lines = (encode(record, indent=False) for record in found)
+        if options.output_file == "-":
+            Out(options).lines(lines)
+            return 0
+        with Path(options.output_file).open("w", encoding="utf-8") as file:
+            count = Out(options, file).lines(lines)
+    Out(options).note(f"{count:,} records written to {options.output_file}")
+    return 0
+
+
+def verify(options: argparse.Namespace) -> int:
+    """0 when the chain is unbroken and every projection is what the log folds to, else 6."""
+    from ledger.replay.verify import verify as verified
+
+    out = Out(options)
+    with Store.open(data_dir(options), read_only=True) as store:
+        begun = time.monotonic()
+        report = verified(store, head_link=options.head)
+    took = time.monotonic() - begun
+    if out.format in ("json", "yaml", "jsonl"):
+        out.encoded(
+            {
+                "apiVersion": API_VERSION,
+                "kind": "Verification",
+                "intact": report.intact,
+                "events": report.events,
+                "changes": report.changes,
+                "revision": str(report.revision),
+                "link": report.link,
+                "damage": str(report.damage) if report.damage else "",
+            }
+        )
+    elif report.intact:
+        proof = "published head found" if options.head else "no published head given: this proves order, not origin"
+        out.lines(
+            [
+                f"chain     {report.events:,} events, unbroken, head {report.link} ({proof})",
+                f"fold      {report.changes:,} changes, rv {report.revision} reached in {took:.2f} s; projections identical",
+            ]
+        )
+    if report.damage is not None:
+        sys.stderr.write(f"error: the log is damaged: {report.damage}\n")
+        return 6
+    return 0
+
+
+def rebuild(options: argparse.Namespace) -> int:
+    """Folds every projection again; needs the data directory to itself."""
+    from ledger.replay.rebuild import rebuild as rebuilt
+
+    begun = time.monotonic()
+    reached = rebuilt(data_dir(options))
+    took = time.monotonic() - begun
+    Out(options).lines([f"rebuilt   {reached.position:,} events folded up to rv {reached.revision} in {took:.2f} s"])
+    return 0

@@ -1,0 +1,135 @@
+"""Rows of `log`, `history` and `info --quality`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from ledger.apimachinery.times import rfc3339, rfc3339_micro
+from ledger.log.event import Event
+from ledger.replay.classify import CLASSES
+from ledger.replay.lives import FieldValue, Version
+from ledger.replay.overview import Doubt
+from ledger.replay.printing.table import Column
+from ledger.replay.requests import Happening, Tally
+from ledger.replay.text import LONG_VALUE, change_text, did, happening_text, value_text, what, who
+
+HOW = {"known": "", "inferred": "~", "unknown": "?"}
+Clock = Callable[[int], str]  # a time, in microseconds, as it is printed
+
+LOG_COLUMNS = [
+    Column("REV", align=">"),
+    Column("TIME (UTC)"),
+    Column("WHO", 8),
+    Column("DID"),
+    Column("WHAT", 16, "middle"),
+    Column("CHANGE", 20, "middle"),
+    Column("REQUEST"),
+]
+
+
+def time_of_day(time: int) -> str:
+    return rfc3339_micro(time)[11:-4]
+
+
+def full_time(time: int) -> str:
+    return rfc3339_micro(time)
+
+
+def day_and_time(time: int) -> str:
+    return rfc3339(time)[:10] + " " + time_of_day(time)
+
+
+def request_id(event: Event, cuts: bool) -> str:
+    return event.audit_id[:8] if cuts else event.audit_id
+
+
+def log_row(found: Happening, clock: Clock, cuts: bool, *, namespaced: bool) -> list[str]:
+    """`cuts`: long values and ids may be shortened."""
+    event = found.event
+    return [
+        str(found.revision) if found.revision else "-",
+        clock(event.answered),
+        who(event),
+        did(event),
+        what(found, namespaced=namespaced),
+        happening_text(found, LONG_VALUE if cuts else 0),
+        request_id(event, cuts),
+    ]
+
+
+def tally_text(tally: Tally) -> str:
+    """4 intents, 1 refused.  Hidden: 235 reactions, 326 status (--class all)"""
+    shown = ", ".join(_count(kind, tally.shown[kind]) for kind in CLASSES if tally.shown[kind]) or "no requests"
+    hidden = ", ".join(_count(kind, tally.hidden[kind]) for kind in CLASSES if tally.hidden[kind])
+    text = f"{shown}."
+    if hidden:
+        text += f"  Hidden: {hidden} (--class all)"
+    if tally.noise:
+        text += f"  Noise hidden: {tally.noise} field{'s' if tally.noise != 1 else ''} (--noise show)"
+    return text
+
+
+_PLURALS = {
+    "intent": "intents",
+    "reaction": "reactions",
+    "heartbeat": "heartbeats",
+    "event": "events",
+    "read": "reads",
+    "review": "reviews",
+}
+
+
+def _count(kind: str, count: int) -> str:
+    word = {"status": "status write" + ("s" if count != 1 else "")}.get(kind, kind)
+    return f"{count:,} {_PLURALS.get(kind, word) if count != 1 else word}"
+
+
+HISTORY_COLUMNS = [
+    Column("REV", align=">"),
+    Column("TIME (UTC)"),
+    Column("CHANGE", 20, "middle"),
+    Column("WHO", 8),
+    Column("DID"),
+    Column("REQUEST"),
+    Column("HOW"),
+]
+VALUE_COLUMNS = [Column("VALUE", 12, "middle") if column.name == "CHANGE" else column for column in HISTORY_COLUMNS]
+
+
+def version_row(version: Version, clock: Clock, cuts: bool) -> list[str]:
+    change = version.change.change
+    assert change is not None
+    text = change_text(version.change, LONG_VALUE if cuts else 0)
+    if version.life > 1 and version.change.what == "created":
+        text = f"created again (life {version.life})"
+    return _history_row(change.revision, version.event, text, version.change.confidence, clock, cuts)
+
+
+def value_row(found: FieldValue, clock: Clock, cuts: bool) -> list[str]:
+    change = found.version.change.change
+    assert change is not None
+    text = value_text(found.value, LONG_VALUE if cuts else 0)
+    return _history_row(change.revision, found.version.event, text, found.version.change.confidence, clock, cuts)
+
+
+def _history_row(revision: int, event: Event | None, text: str, confidence: str, clock: Clock, cuts: bool) -> list[str]:
+    if event is None:
+        return [str(revision), "-", text, "-", "-", "-", HOW[confidence]]
+    by = [who(event), did(event), request_id(event, cuts)]
+    return [str(revision), clock(event.answered), text, *by, HOW[confidence]]
+
+
+DOUBT_COLUMNS = [
+    Column("REV", align=">"),
+    Column("TIME (UTC)"),
+    Column("WHAT", 16, "middle"),
+    Column("CONFIDENCE"),
+    Column("WHY", 20),
+]
+
+
+def doubt_rows(doubts: Iterable[Doubt], clock: Clock) -> Iterator[list[str]]:
+    for doubt in doubts:
+        key = doubt.key
+        name = f"{key.namespace}/{key.resource}/{key.name}" if key.namespace else f"{key.resource}/{key.name}"
+        yield [str(doubt.revision), clock(doubt.time), name, doubt.confidence, doubt.why]
