@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 import orjson
-import yaml
 
 from ledger.apimachinery.resource import Object
 from ledger.replay.past import Past, ReplayError
@@ -84,8 +83,9 @@ class Out:
     def encoded(self, value: Any) -> None:
         """One value as JSON or YAML."""
         if self.format == "yaml":
-            plain = orjson.loads(orjson.dumps(value))
-            self.stream.write(yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1 << 20))
+            from ledger.replay.printing.yamltext import yaml_text
+
+            self.stream.write(yaml_text(orjson.loads(orjson.dumps(value))))
         else:
             self.lines([encode(value, indent=self.format != "jsonl")])
 
@@ -93,21 +93,6 @@ class Out:
         if not self.options.quiet:
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
-
-
-class _Dumper(yaml.SafeDumper):
-    """Block scalars for text of several lines, and no anchors, as kubectl prints."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _text)
 
 
 @contextmanager

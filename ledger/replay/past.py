@@ -11,7 +11,7 @@ from ledger.apimachinery.resource import GroupResource, Key, Object
 from ledger.log.event import Change, Event
 from ledger.projections.api import Stored, View
 from ledger.projections.store import Store
-from ledger.replay.importer.run import IMPORTED
+from ledger.replay.classify import IMPORTED
 from ledger.replay.kinds import CRDS, Kinds, kinds_of
 from ledger.scheme.scheme import Scheme, builtin
 

@@ -18,6 +18,7 @@ from ledger.apimachinery.resource import GroupResource, Key, Object
 from ledger.log.api import Entry
 from ledger.log.event import Change, Event
 from ledger.registry.body import selectable
+from ledger.replay.classify import IMPORTED
 from ledger.replay.importer.base import Base
 from ledger.replay.importer.conclude import INFERRED, Context, conclude, terminating
 from ledger.replay.importer.index import Index, read_index, usable_facts
@@ -29,7 +30,6 @@ from ledger.replay.importer.rules import Effect, Step, lives_on
 from ledger.replay.importer.stored import Known, State, apply_change, change_of, removal_of
 from ledger.scheme.scheme import Scheme
 
-IMPORTED = "Imported"  # stage of events that are no request of their own
 CHANGES_MAX = 500  # of one such event
 CRDS = ("apiextensions.k8s.io", "customresourcedefinitions")
 

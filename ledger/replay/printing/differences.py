@@ -95,7 +95,8 @@ class _Printer:
         if not fields:
             return
         fields.sort(key=lambda field: field.field.path[0] == "metadata")
-        shown = ", ".join(f"{last_name(field.field)} {self.values(field)}" for field in fields[:FOLDED_FIELDS])
+        folded = _Printer(LONG_VALUE, self.namespaced)  # a summary, in pipes too
+        shown = ", ".join(f"{last_name(field.field)} {folded.values(field)}" for field in fields[:FOLDED_FIELDS])
         more = f", +{len(fields) - FOLDED_FIELDS} more" if len(fields) > FOLDED_FIELDS else ""
         yield f"~ {name}    {shown}{more}    {_causes(fields[0])}"
 
