@@ -98,10 +98,17 @@ def _common_headers(
     headers = [("audit-id", request.audit_id)]
     if not any(name == "cache-control" for name, _ in response.headers):
         headers.append(("cache-control", "no-cache, private"))
-    flow = flow_of(request) if request.user is not None else None
+    flow = flow_of(request) if _has_flow(request) else None
     if flow is not None:
         headers += [("x-kubernetes-pf-flowschema-uid", flow[0]), ("x-kubernetes-pf-prioritylevel-uid", flow[1])]
     return headers + request.response_headers + warning_headers(request.warnings)
+
+
+def _has_flow(request: Request) -> bool:
+    """What stays open is outside upstream's priorities, but for watches, whose start counts."""
+    if request.user is None or request.info is None:
+        return False
+    return request.info.verb == "watch" or not is_long_running(request.info)
 
 
 def _close(recorder: Recorder, request: Request, code: int, why: _Why) -> None:

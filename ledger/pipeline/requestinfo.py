@@ -43,7 +43,8 @@ def with_request_info(handler: Handler) -> Handler:
             request.info = remembered(request.method, request.raw_path, _relevant(request))
         except UnknownRequest as unknown:
             request.info = unknown.info
-            return internal_error(request, f"failed to create RequestInfo: {unknown}")
+            url = f"{request.raw_path}?{request.query}" if request.query else request.raw_path
+            return internal_error(request, f"failed to create RequestInfo: {unknown}, {url}")
         return await handler(request)
 
     return informed
@@ -76,7 +77,7 @@ def request_info(method: str, raw_path: str, query: str = "") -> RequestInfo:
         verb, *parts = parts
         if not parts:
             info = RequestInfo(True, path, verb, prefix, group, version, moment=moment)
-            raise UnknownRequest(f"unable to determine kind and namespace from url, {raw_path}", info)
+            raise UnknownRequest("unable to determine kind and namespace from url", info)
     namespace, parts = _split_namespace(parts)
     name = parts[1] if len(parts) > 1 else ""
     subresource = parts[2] if len(parts) > 2 and verb != "proxy" else ""

@@ -18,7 +18,8 @@ from ledger.apimachinery.resource import GroupResource
 from ledger.auth.api import Authenticated, Decision, Unauthenticated
 from ledger.log.event import Event
 from ledger.pipeline.cors import compile_origins
-from tests.pipeline.requests import ADMIN, chain_around, header, ok, request_for
+from ledger.pipeline.record import Recorder
+from tests.pipeline.requests import ADMIN, chain_around, counter, header, ok, request_for
 
 
 def play(handler: Handler, request: Request, **changes: object) -> tuple[Response, list[Event]]:
@@ -147,6 +148,20 @@ def test_what_filters_and_handlers_leave_on_the_request_goes_onto_any_answer() -
         '299 - "again"',
     ]
     assert (header(response, "x-mine"), header(response, "retry-after")) == ("1", "7")
+
+
+@pytest.mark.parametrize("line, changes, flow", [
+    ("GET /api/v1/pods",                        {},                                     "schema"),
+    ("GET /api/v1/pods?watch=1",                {},                                     "schema"),
+    ("GET /api/v1/pods",                        {"authorize": refuse_all},              "schema"),
+    ("GET /api/v1/pods",                        {"authenticate": refuse_credentials},   ""),
+    ("GET /api/v1/namespaces/ns/pods/a/log",    {},                                     ""),
+])  # fmt: skip
+def test_a_client_is_told_its_flow_once_it_is_known(line: str, changes: dict[str, object], flow: str) -> None:
+    recorder = Recorder(counter(1), lambda: "id", lambda event: None, flow_of=lambda request: ("schema", "level"))
+    response, _ = play(ok, request_for(line), recorder=recorder, **changes)
+    assert header(response, "x-kubernetes-pf-flowschema-uid") == flow
+    assert header(response, "x-kubernetes-pf-prioritylevel-uid") == ("level" if flow else "")
 
 
 def test_a_panic_is_told_to_the_client_without_its_inside_and_to_the_log_with_it(
