@@ -204,6 +204,8 @@ class Http2:
         while True:
             await self.something.wait()
             self.something = trio.Event()
+            if not self.out:
+                continue
             data, self.out = self.out, bytearray()
             self.in_flight = len(data)
             await self.stream.send(data)
@@ -215,7 +217,17 @@ class Http2:
         data = self.h2.data_to_send()
         if data:
             self.out += data
-            self.something.set()
+            if self.in_flight or len(self.streams) > 1 or not self._sent_at_once():
+                self.something.set()
+
+    def _sent_at_once(self) -> bool:
+        """Saves waking the sender when nobody else is about to add to the queue."""
+        try:
+            del self.out[: self.stream.try_send(self.out)]
+        except Disconnected:
+            return False  # the sender will find out, and end the connection
+        self.room.unpark_all()
+        return not self.out
 
     async def wait_for_room(self) -> None:
         """Returns at once unless the peer is slower than we are."""

@@ -1,7 +1,7 @@
 """Random damage to valid conversations, fed to both connection loops without sockets.
 
 What must hold for every input: nothing but Disconnected leaves the loops, nothing is logged as an error, the loop ends
-once the peer has ended, and what HTTP/1.1 answers are complete, well-formed messages. Input number `n` of a seed is
+once the peer has ended, and what is sent is made of whole messages and frames. Input number `n` of a seed is
 always the same bytes in the same pieces, so that a finding is (seed, n). `tools/fuzz` runs this for as long as one likes.
 """
 
@@ -136,6 +136,7 @@ class ScriptedStream(PlainStream):
 
     def __init__(self, script: Iterator[bytes], stop_reading_at: int) -> None:
         self.closed = False
+        self.turns = 0
         self.script = script
         self.sent = bytearray()
         self.stop_reading_at = stop_reading_at
@@ -149,6 +150,15 @@ class ScriptedStream(PlainStream):
         if len(self.sent) > self.stop_reading_at:
             raise Disconnected("the peer has gone")
         self.sent += data
+
+    def try_send(self, data: bytes | bytearray | memoryview) -> int:
+        """Takes all, half or nothing, by turns."""
+        if len(self.sent) > self.stop_reading_at:
+            raise Disconnected("the peer has gone")
+        self.turns += 1
+        size = len(data) * (self.turns % 3) // 2
+        self.sent += data[:size]
+        return size
 
     def end_sending(self) -> None:
         return
@@ -209,7 +219,9 @@ async def converse(protocol: str, seed: int, number: int) -> None:
         with trio.fail_after(STUCK_AFTER_S), connection.scope:
             rest = await Http1(wire, connection).run() if protocol == "h1" else b""
             if rest or protocol == "h2":
+                before = len(scripted.sent)
                 await Http2(wire, connection).run(rest)
+                check_http2_frames(bytes(scripted.sent[before:]))
                 return
     except Disconnected:
         return
@@ -219,6 +231,15 @@ async def converse(protocol: str, seed: int, number: int) -> None:
         raise Finding(f"raises {error!r}") from error
     if scripted.stop_reading_at == 10**9:
         check_http1_answers(bytes(scripted.sent))
+
+
+def check_http2_frames(sent: bytes) -> None:
+    """Whole frames of known kinds and sane sizes, up to where the peer stopped reading."""
+    while len(sent) >= 9:
+        size, kind = int.from_bytes(sent[:3], "big"), sent[3]
+        if kind > 9 or size > 16384:
+            raise Finding(f"malformed frame: {sent[:20]!r}")
+        sent = sent[9 + size :]
 
 
 ANSWER_HEAD = re.compile(rb"HTTP/1\.1 ([1-5]\d\d) [^\r\n]*\r\n((?:[a-z-]+: [^\r\n]*\r\n)*)\r\n")
