@@ -18,18 +18,20 @@ from ledger.apimachinery.fieldmerge import check, merge, remove
 from ledger.apimachinery.fieldset import FieldSet, Filter
 from ledger.apimachinery.fieldtypes import Type, TypeMismatch
 from ledger.apimachinery.fieldwalk import compare, field_set, with_named_fields
-from ledger.apimachinery.managedfields import (
+from ledger.apimachinery.managedentries import (
     BadManagedFields,
-    Conflicts,
-    ConflictsFound,
-    Context,
-    Convert,
     Managed,
     ManagerKey,
     Owned,
     decode_managed_fields,
-    disown,
     encode_managed_fields,
+)
+from ledger.apimachinery.managedfields import (
+    Conflicts,
+    ConflictsFound,
+    Context,
+    Convert,
+    disown,
     reconciled_with_schema,
     track_update,
     without_managed_fields,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ledger.apimachinery import fieldset
 from ledger.apimachinery.fieldset import Path
-from ledger.apimachinery.managedfields import (
+from ledger.apimachinery.managedentries import (
     Entries,
     Managed,
     Owned,

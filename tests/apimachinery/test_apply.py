@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from ledger.apimachinery.apply import LAST_APPLIED, apply, go_json
 from ledger.apimachinery.fieldset import excluding, field_path, of_paths, path_text, paths
-from ledger.apimachinery.managedfields import decode_managed_fields, update_managed_fields
+from ledger.apimachinery.managedentries import decode_managed_fields
+from ledger.apimachinery.managedfields import update_managed_fields
 from ledger.apimachinery.resource import GVK, split_api_version
 from ledger.apimachinery.status import StatusError
 from tests.apimachinery.corpus import message, needs_corpus, scenarios, schema, writes

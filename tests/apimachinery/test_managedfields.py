@@ -7,14 +7,8 @@ import pytest
 
 from ledger.apimachinery import fieldset
 from ledger.apimachinery.fieldset import excluding, field_path, of_paths, path_text, paths
-from ledger.apimachinery.managedfields import (
-    BadManagedFields,
-    decode_managed_fields,
-    encode_managed_fields,
-    keep_times_if_unchanged,
-    manager_name,
-    update_managed_fields,
-)
+from ledger.apimachinery.managedentries import BadManagedFields, decode_managed_fields, encode_managed_fields
+from ledger.apimachinery.managedfields import keep_times_if_unchanged, manager_name, update_managed_fields
 from ledger.apimachinery.resource import GVK, split_api_version
 from ledger.apimachinery.scalefields import parent_entries, scale_entries
 from ledger.scheme.normalize import normalize

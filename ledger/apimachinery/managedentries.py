@@ -1,0 +1,95 @@
+"""The entries of metadata.managedFields: read into owners by manager, written back in upstream's order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ledger.apimachinery import fieldset
+from ledger.apimachinery.field import quoted
+from ledger.apimachinery.fieldset import FieldSet, FieldSetError
+
+Entries = list[dict[str, Any]]
+
+
+class ManagerKey(NamedTuple):
+    """What tells one entry from another. An applier has one entry whatever versions it applies in."""
+
+    manager: str
+    operation: str  # Apply or Update
+    api_version: str  # empty for Apply
+    subresource: str
+
+    @classmethod
+    def of(cls, manager: str, operation: str, api_version: str, subresource: str) -> ManagerKey:
+        return cls(manager or "unknown", operation, api_version if operation == "Update" else "", subresource)
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """What one manager owns."""
+
+    fields: FieldSet
+    api_version: str  # the fields are named as in this version
+    time: str | None = None
+
+
+Managed = dict[ManagerKey, Owned]
+
+
+class BadManagedFields(ValueError):
+    """managedFields that cannot be read."""
+
+
+def decode_managed_fields(entries: Sequence[Mapping[str, Any]]) -> Managed:
+    """The entries of an object by manager. Raises BadManagedFields."""
+    managed: Managed = {}
+    for index, entry in enumerate(entries):
+        operation, api_version = entry.get("operation", ""), entry.get("apiVersion", "")
+        if operation not in ("Apply", "Update"):
+            raise BadManagedFields("operation must be `Apply` or `Update`")
+        if not api_version:
+            raise BadManagedFields("apiVersion must not be empty")
+        match entry.get("fieldsType", ""):
+            case "FieldsV1":
+                pass
+            case "":
+                raise BadManagedFields(f"missing fieldsType in managed fields entry {index}")
+            case other:
+                raise BadManagedFields(f"invalid fieldsType {quoted(other)} in managed fields entry {index}")
+        key = ManagerKey(
+            entry.get("manager", ""),
+            operation,
+            api_version if operation == "Update" else "",
+            entry.get("subresource", ""),
+        )
+        try:
+            fields = fieldset.parse(entry.get("fieldsV1"))
+        except FieldSetError as error:
+            raise BadManagedFields(f"error decoding versioned set: {error}") from None
+        managed[key] = Owned(fields, api_version, entry.get("time"))
+    return managed
+
+
+def encode_managed_fields(managed: Managed) -> Entries:
+    """The entries as an object carries them: appliers first, then by time, then by name."""
+
+    def order(item: tuple[ManagerKey, Owned]) -> tuple[str, str, str, str, str]:
+        key, owned = item
+        return key.operation, owned.time or "", key.manager, owned.api_version, key.subresource
+
+    return [_entry(key, owned) for key, owned in sorted(managed.items(), key=order)]
+
+
+def _entry(key: ManagerKey, owned: Owned) -> dict[str, Any]:
+    entry: dict[str, Any] = {}
+    if key.manager:
+        entry["manager"] = key.manager
+    entry |= {"operation": key.operation, "apiVersion": owned.api_version}
+    if owned.time is not None:
+        entry["time"] = owned.time
+    entry |= {"fieldsType": "FieldsV1", "fieldsV1": fieldset.canonical(owned.fields)}
+    if key.subresource:
+        entry["subresource"] = key.subresource
+    return entry
