@@ -59,39 +59,41 @@ def table_key(encoded: bytes) -> bytes:
 
 
 def encode_event(event: Event) -> bytes:
-    return dumps(
-        [
-            FORMAT,
-            event.audit_id,
-            event.received,
-            event.answered,
-            event.verb,
-            event.uri,
-            _user_row(event.user),
-            event.code,
-            None if event.impersonated is None else _user_row(event.impersonated),
-            event.source_ips,
-            event.user_agent,
-            event.api_group,
-            event.api_version,
-            event.resource,
-            event.subresource,
-            event.namespace,
-            event.name,
-            event.uid,
-            event.reason,
-            event.message,
-            event.stage,
-            event.level,
-            event.content_type,
-            event.request_body,
-            event.response_body,
-            event.annotations,
-            event.count,
-            event.rest,
-            event.revisions,
-        ]
-    )
+    return dumps(event_row(event))
+
+
+def event_row(event: Event) -> list[Any]:
+    return [
+        FORMAT,
+        event.audit_id,
+        event.received,
+        event.answered,
+        event.verb,
+        event.uri,
+        _user_row(event.user),
+        event.code,
+        None if event.impersonated is None else _user_row(event.impersonated),
+        event.source_ips,
+        event.user_agent,
+        event.api_group,
+        event.api_version,
+        event.resource,
+        event.subresource,
+        event.namespace,
+        event.name,
+        event.uid,
+        event.reason,
+        event.message,
+        event.stage,
+        event.level,
+        event.content_type,
+        event.request_body,
+        event.response_body,
+        event.annotations,
+        event.count,
+        event.rest,
+        event.revisions,
+    ]
 
 
 def decode_event(position: int, row: bytes) -> Event:
@@ -167,3 +169,18 @@ def _current(fields: list[Any]) -> list[Any]:
     while fields[0] != FORMAT:
         fields = UPCASTS[fields[0]](fields)
     return fields
+
+
+def without_surrogates(event: Event) -> Event:
+    """The event with "?" for the lone surrogates in its texts, which have no UTF-8 form."""
+    return decode_event(event.position, dumps(_without_surrogates(event_row(event))))
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, (list, tuple)):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+    return value

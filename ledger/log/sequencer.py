@@ -15,7 +15,7 @@ from cbor2 import dumps
 
 from ledger.log.api import Bodies, Commit, Conflict, Delete, Entry, Fold, Put
 from ledger.log.chain import GENESIS, SEGMENT, digest, link
-from ledger.log.codec import BODY_PREFIX, encode_change, encode_event, number, table_key
+from ledger.log.codec import BODY_PREFIX, encode_change, encode_event, number, table_key, without_surrogates
 from ledger.log.event import Change, Event, Guard
 
 OBJECTS = "state"  # the table that guards are checked against: its values begin with the object's revision, 8 bytes BE
@@ -78,6 +78,15 @@ class Sequencer:
         imported: bool = False,
     ) -> Commit:
         """Puts one append into the batch. Raises Conflict and ValueError, and then nothing has happened."""
+        try:
+            return self._add(batch, event, changes, guards, imported)
+        except UnicodeEncodeError:
+            # A client sent what is no text. Its request still leaves an event; a change of that kind is refused.
+            return self._add(batch, without_surrogates(event), changes, guards, imported)
+
+    def _add(
+        self, batch: Batch, event: Event, changes: Sequence[Change], guards: Sequence[Guard], imported: bool
+    ) -> Commit:
         for guard in guards:
             current = self.revision_of(table_key(guard.key.encode()))
             if current != guard.revision:

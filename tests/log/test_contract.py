@@ -79,6 +79,19 @@ async def test_what_was_appended_is_read_back_whole(opened: Open) -> None:
 
 
 @in_trio
+async def test_a_request_with_bytes_that_are_no_text_still_leaves_an_event(opened: Open) -> None:
+    engine = opened()
+    await engine.append(event(1, user="al\udcffice", user_agent="\ud800", annotations={"a": "\udfff"}), [put("a")])
+    with engine.read() as read:
+        found = read.event(1)
+    assert found is not None
+    assert (found.user.name, found.user_agent, found.annotations) == ("al?ice", "?", {"a": "?"})
+    with pytest.raises(UnicodeEncodeError):
+        await engine.append(event(2), [put("a", labels={"\ud800": ""})])
+    assert await engine.append(event(3), [put("a", expect=1)]) == Commit(2, (2,))
+
+
+@in_trio
 async def test_an_append_is_readable_when_it_returns(opened: Open) -> None:
     engine = opened()
     for number in range(1, 6):
