@@ -21,6 +21,7 @@ SUPERUSERS = "system:masters"
 AUTHENTICATED = "system:authenticated"
 UNAUTHENTICATED = "system:unauthenticated"
 ANONYMOUS = "system:anonymous"
+DECISION, REASON = "authorization.k8s.io/decision", "authorization.k8s.io/reason"  # annotations of an event
 
 
 class Unauthenticated(Exception):

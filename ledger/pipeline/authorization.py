@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ledger.apimachinery.http import Handler, Request, Response
-from ledger.auth.api import Authorize, forbidden
+from ledger.auth.api import DECISION, REASON, Authorize, forbidden
 
 
 def with_authorization(handler: Handler, authorize: Authorize) -> Handler:
@@ -12,8 +12,8 @@ def with_authorization(handler: Handler, authorize: Authorize) -> Handler:
     async def authorized(request: Request) -> Response:
         assert request.user is not None and request.info is not None
         decision = authorize(request.user, request.info)
-        request.annotations["authorization.k8s.io/decision"] = "allow" if decision.allowed else "forbid"
-        request.annotations["authorization.k8s.io/reason"] = decision.reason
+        request.annotations[DECISION] = "allow" if decision.allowed else "forbid"
+        request.annotations[REASON] = decision.reason
         if not decision.allowed:
             request.response_headers.append(("x-content-type-options", "nosniff"))
             raise forbidden(request.user, request.info, decision.reason)

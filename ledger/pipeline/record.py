@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ledger.apimachinery.http import Handler, Request, RequestInfo, Response
 from ledger.apimachinery.status import StatusError
+from ledger.auth.api import DECISION
 from ledger.log.event import Event, event_of
 from ledger.pipeline.answers import json_status
 from ledger.pipeline.longrunning import is_long_running
@@ -105,8 +106,8 @@ def _common_headers(
 
 
 def _has_flow(request: Request) -> bool:
-    """What stays open is outside upstream's priorities, but for watches, whose start counts."""
-    if request.user is None or request.info is None:
+    """Whether it came as far as authorization. What stays open is outside upstream's priorities, but for watches."""
+    if request.info is None or DECISION not in request.annotations:
         return False
     return request.info.verb == "watch" or not is_long_running(request.info)
 
