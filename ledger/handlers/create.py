@@ -9,6 +9,7 @@ from ledger.registry.registry import Call
 
 
 async def create(api: Api, call: Call) -> Response:
+    api.encoder.check(call)
     options = write_options(query_of(call.request), "CreateOptions")
     obj = await api.decoded(call, options.field_validation)
     written = await api.registry.create(call, obj, options)

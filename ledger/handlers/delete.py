@@ -12,6 +12,7 @@ from ledger.registry.registry import Call
 
 
 async def delete(api: Api, call: Call) -> Response:
+    api.encoder.check(call)
     written = await api.registry.delete(call, await _options(api, call))
     if written.whole:
         return api.encoder.one(call, written.stored)

@@ -11,18 +11,18 @@ from typing import Any
 
 import orjson
 
-from ledger.apimachinery import cbor_codec, json_codec, yaml_codec
+from ledger.apimachinery import cbor_codec, json_codec, yaml_text
+from ledger.apimachinery.field import quoted
 from ledger.apimachinery.http import Request, Response
 from ledger.apimachinery.negotiation import (
-    BUILTIN,
     CBOR,
-    CUSTOM,
     JSON,
     PROTOBUF,
     YAML,
     Negotiated,
     is_a_list,
     negotiate,
+    negotiate_error,
     negotiate_watch,
     not_a_list,
     wants_pretty,
@@ -62,12 +62,16 @@ class Encoder:
             return self._json(call.request, body, code, form)
         obj = self.object(call, stored)
         if form.transform == "Table":
-            rows = [self._row(call, obj)]
+            rows = [self.row(call, obj, form.version)]
             meta = _only(obj["metadata"], "resourceVersion")
             return self._document(call.request, table.document(call.version, form.version, meta, rows), form, code)
         if form.transform:
             obj = partial(obj, form.version)
         return self._document(call.request, obj, form, code)
+
+    def check(self, call: Call, collection: bool = False) -> None:
+        """StatusError 406 when the client takes nothing this endpoint can give: said before anything is looked up."""
+        _negotiated(call, collection)
 
     def object(self, call: Call, stored: Stored) -> Object:
         """The decoded object in the request's version."""
@@ -98,7 +102,7 @@ class Encoder:
             return self._json(call.request, body, 200, form)
         objects = [self.object(call, stored) for stored in page.items]
         if form.transform == "Table":
-            rows = [self._row(call, obj) for obj in objects]
+            rows = [self.row(call, obj, form.version) for obj in objects]
             return self._document(call.request, table.document(version, form.version, meta, rows), form, 200)
         if form.transform:
             items = [partial(obj, form.version) for obj in objects]
@@ -123,19 +127,19 @@ class Encoder:
             for one in items
         ]
 
-    def _row(self, call: Call, obj: Object) -> Object:
+    def row(self, call: Call, obj: Object, meta_version: str) -> Object:
         include = text(query_of(call.request), "includeObject")
         if include not in ("", "None", "Metadata", "Object"):
-            why = f"includeObject: Invalid value: \"{include}\": must be 'Metadata', 'Object', 'None', or empty"
+            allowed = "must be 'Metadata', 'Object', 'None', or empty"
+            why = f"Unable to convert to Table as requested: includeObject: Invalid value: {quoted(include)}: {allowed}"
             raise bad_request(why)
-        return table.row(call.definition, call.version, obj, self.clock(), include)
+        return table.row(call.definition, call.version, obj, self.clock(), include, meta_version)
 
     # --- watches --------------------------------------------------------------------------------------------------
     def frames(self, call: Call) -> Frames:
         """What turns watch events into bytes. StatusError 406."""
         accept = call.request.headers.get("accept")
-        offered = CUSTOM if call.definition.custom else BUILTIN
-        return Frames(self, call, negotiate_watch(accept, offered=offered, custom=call.definition.custom))
+        return Frames(self, call, negotiate_watch(accept, custom=call.definition.custom))
 
     # --- statuses and bytes ---------------------------------------------------------------------------------------
     def status(self, request: Request, status: Object, code: int) -> Response:
@@ -145,12 +149,7 @@ class Encoder:
 
     def refusal(self, request: Request, error: StatusError) -> Response:
         """A StatusError as an answer: in JSON when what the client accepts cannot be made out."""
-        form = Negotiated()
-        if error.code != 406:
-            try:
-                form = negotiate(request.headers.get("accept"))._replace(transform="")
-            except StatusError:
-                form = Negotiated()
+        form = negotiate_error(request.headers.get("accept"))._replace(transform="")
         return self._document(request, error.status(), form, error.code)
 
     def _document(self, request: Request, obj: Object, form: Negotiated, code: int) -> Response:
@@ -207,7 +206,7 @@ class Frames:
     def _table(self, obj: Object) -> Object:
         """One row; only the first frame of a watch tells the columns."""
         meta = _only(obj["metadata"], "resourceVersion")
-        rows = [self.encoder._row(self.call, obj)]
+        rows = [self.encoder.row(self.call, obj, self.form.version)]
         shown = table.document(self.call.version, self.form.version, meta, rows)
         if self._columns_told:
             shown["columnDefinitions"] = None
@@ -240,7 +239,7 @@ class Frames:
 def encoded(obj: Object, media_type: str) -> bytes:
     """An object with its kind and apiVersion in a format other than JSON. StatusError 406 when it has no such form."""
     if media_type == YAML:
-        return yaml_codec.dumps(obj)
+        return yaml_text.dumps(obj)
     if media_type == CBOR:
         return cbor_codec.dumps(obj)
     group, _, version = obj.get("apiVersion", "v1").rpartition("/")
@@ -274,7 +273,7 @@ def compressed(request: Request, response: Response) -> Response:
 def _negotiated(call: Call, collection: bool = False) -> Negotiated:
     accept = call.request.headers.get("accept")
     if call.definition.custom:
-        return negotiate(accept, offered=CUSTOM, routed=False, custom=True)
+        return negotiate(accept, routed=False, custom=True)
     return negotiate(accept, streaming_route=collection)
 
 

@@ -14,6 +14,7 @@ from ledger.registry.registry import Call
 
 async def list_objects(api: Api, call: Call, revision: int | None = None) -> Response:
     """One page; `revision`: as the state stood then (None: as the options say)."""
+    api.encoder.check(call, collection=True)
     options = list_options(query_of(call.request))
     if revision is not None:
         options = at_moment(options, revision)

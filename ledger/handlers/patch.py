@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ledger.apimachinery.http import Response
 from ledger.apimachinery.resource import Object
 from ledger.apimachinery.status import StatusError, bad_request
 from ledger.handlers.api import Api, warn
 from ledger.handlers.update import check_name
 from ledger.projections.api import View
-from ledger.registry.options import APPLY_CONTENT_TYPES, query_of, write_options
+from ledger.registry.options import APPLY_CONTENT_TYPES, WriteOptions, query_of, write_options
 from ledger.registry.patching import patcher
 from ledger.registry.registry import Call
 
@@ -25,6 +23,7 @@ PATCH_TYPES = (
 async def patch(api: Api, call: Call) -> Response:
     """The patched object; 201 when an apply created it."""
     patch_type = patch_type_of(call)
+    api.encoder.check(call)
     options = write_options(query_of(call.request), "PatchOptions", patch_type=patch_type)
     body = await call.request.read_body()
     if patch_type in APPLY_CONTENT_TYPES:
@@ -58,15 +57,15 @@ def patch_type_of(call: Call) -> str:
     return given
 
 
-async def _apply(api: Api, call: Call, body: bytes, options: Any) -> Response:
-    applied, warnings = api.behaviour.decode_applied(call.definition, call.version, body, options.field_validation)
+async def _apply(api: Api, call: Call, body: bytes, options: WriteOptions) -> Response:
+    config, warnings = api.behaviour.decode_applied(body, options.field_validation)
     warn(call.request, warnings)
-    check_name(call, applied)
-    if applied["metadata"].get("managedFields") is not None:
-        raise bad_request("metadata.managedFields must be nil")
 
     def transform(live: Object | None, _view: View) -> Object:
-        return api.behaviour.apply(call, live, applied, options, api.clock())
+        now = api.clock()
+        applied = api.behaviour.apply(call.definition, call.version, live, config, options, call.subresource, now)
+        check_name(call, applied)
+        return applied
 
-    written = await api.registry.update(call, transform, options, create=True, tracked=True)
+    written = await api.registry.update(call, transform, options, create=not call.subresource, tracked=True)
     return api.encoder.one(call, written.stored, 201 if written.created else 200)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from ledger.apimachinery.field import quoted
 from ledger.apimachinery.http import Handler, Request, Response
-from ledger.apimachinery.status import StatusError
+from ledger.apimachinery.names import is_path_segment
+from ledger.apimachinery.status import StatusError, bad_request
 from ledger.handlers.api import Api
 from ledger.handlers.create import create
 from ledger.handlers.delete import delete, delete_collection
@@ -58,6 +60,8 @@ class Resources:
         if found is None:
             return await self.documents(request)
         call = Call(request, found.definition, found.version, found.subresource, found.namespace, found.name)
+        if found.name and (wrong := is_path_segment(found.name)):
+            raise bad_request(f"Name parameter invalid: {quoted(found.name)}: {'; '.join(wrong)}")
         if found.verb in ("get", "list", "watch"):
             return await self._read(call, found, revision)
         handler = self.special.get((found.definition.group, found.definition.resource, found.subresource))

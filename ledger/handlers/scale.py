@@ -8,14 +8,15 @@ from ledger.apimachinery import field as fields
 from ledger.apimachinery.http import Response
 from ledger.apimachinery.resource import GVK, Object
 from ledger.apimachinery.selectors import label_selector_from
-from ledger.apimachinery.status import internal_error, invalid, not_found
+from ledger.apimachinery.status import bad_request, internal_error, invalid, not_found
 from ledger.handlers.api import Api, warn
 from ledger.handlers.patch import patch_type_of
 from ledger.handlers.update import check_name
 from ledger.projections.api import Stored, View
 from ledger.registry.body import decode
 from ledger.registry.decide import value_at, with_value_at
-from ledger.registry.options import WriteOptions, query_of, write_options
+from ledger.registry.options import APPLY_CONTENT_TYPES, WriteOptions, query_of, write_options
+from ledger.registry.patching import patcher
 from ledger.registry.registry import Call, Transform
 from ledger.scheme.definition import ScalePaths
 
@@ -33,7 +34,8 @@ async def scale(api: Api, call: Call) -> Response:
             raise not_found(call.definition.group_resource, call.name)
         return api.encoder.plain(call.request, SCALE, _shown(api, call, stored), 200)
     options, transform = await (_update(api, call) if method == "PUT" else _patch(api, call))
-    written = await api.registry.update(call, transform, options)
+    applies = method == "PATCH" and patch_type_of(call) in APPLY_CONTENT_TYPES
+    written = await api.registry.update(call, transform, options, tracked=applies)
     return api.encoder.plain(call.request, SCALE, _shown(api, call, written.stored), 200)
 
 
@@ -56,7 +58,10 @@ async def _patch(api: Api, call: Call) -> tuple[WriteOptions, Transform]:
     patch_type = patch_type_of(call)
     options = write_options(query_of(call.request), "PatchOptions", patch_type=patch_type)
     body = await call.request.read_body()
-    change = api.behaviour.scale_patcher(patch_type, body, options)
+    if patch_type in APPLY_CONTENT_TYPES:
+        return options, _apply(api, call, body, options)
+    change, complaints = patcher(patch_type, body, {}, options.field_validation != "Ignore")
+    warn(call.request, complaints)
 
     def transform(live: Object | None, _view: View) -> Object:
         assert live is not None
@@ -65,6 +70,28 @@ async def _patch(api: Api, call: Call) -> tuple[WriteOptions, Transform]:
         return _scaled(call, live, wanted)
 
     return options, transform
+
+
+def _apply(api: Api, call: Call, body: bytes, options: WriteOptions) -> Transform:
+    """An applied Scale is an apply of the replicas it names to the object itself (fieldmanager's ScaleHandler)."""
+    config, warnings = api.behaviour.decode_applied(body, options.field_validation)
+    warn(call.request, warnings)
+
+    def transform(live: Object | None, _view: View) -> Object:
+        if (config.get("apiVersion"), config.get("kind")) != (SCALE.api_version, SCALE.kind):
+            raise bad_request(f"invalid object type: {config.get('apiVersion', '')}, Kind={config.get('kind', '')}")
+        whole: Object = {
+            "apiVersion": call.version.kind.api_version,
+            "kind": call.version.kind.kind,
+            "metadata": {"name": (config.get("metadata") or {}).get("name", "")},
+        }
+        replicas = value_at(config, "spec.replicas")
+        if replicas is not None:
+            whole = with_value_at(whole, _paths(call).spec_replicas, replicas)
+        check_name(call, whole)
+        return api.behaviour.apply(call.definition, call.version, live, whole, options, "scale", api.clock())
+
+    return transform
 
 
 def _paths(call: Call) -> ScalePaths:

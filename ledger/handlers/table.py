@@ -12,7 +12,9 @@ def document(version: Version, meta_version: str, meta: Object, rows: list[Objec
     return _table(version.columns, meta_version, meta, rows)
 
 
-def row(definition: ResourceDefinition, version: Version, obj: Object, now: int, include: str) -> Object:
+def row(
+    definition: ResourceDefinition, version: Version, obj: Object, now: int, include: str, meta_version: str
+) -> Object:
     """One row. `include`: "None", "Metadata" ("" too) or "Object" is what comes along."""
     cells: Object = {"cells": printers.cells(definition, version, obj, now)}
     conditions = printers.conditions(definition, obj)
@@ -23,7 +25,7 @@ def row(definition: ResourceDefinition, version: Version, obj: Object, now: int,
     elif include != "None":
         cells["object"] = {
             "kind": "PartialObjectMetadata",
-            "apiVersion": "meta.k8s.io/v1",
+            "apiVersion": f"meta.k8s.io/{meta_version}",
             "metadata": obj["metadata"],
         }
     return cells

@@ -12,6 +12,7 @@ from ledger.registry.registry import Call
 
 
 async def update(api: Api, call: Call) -> Response:
+    api.encoder.check(call)
     options = write_options(query_of(call.request), "UpdateOptions")
     wanted = await api.decoded(call, options.field_validation)
     check_name(call, wanted)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ledger.apimachinery.resource import GVK, Object
-from ledger.registry.options import DeleteOptions
+from ledger.registry.options import DeleteOptions, WriteOptions
 from ledger.scheme.definition import ResourceDefinition, Version
 from ledger.scheme.strategies import Context
 
@@ -24,6 +24,23 @@ class Behaviour(Protocol):
         self, definition: ResourceDefinition, version: Version, obj: Object, field_validation: str
     ) -> tuple[Object, list[str]]:
         """The same for a patched object, which is decoded JSON already."""
+        ...
+
+    def decode_applied(self, body: bytes, field_validation: str) -> tuple[Object, list[str]]:
+        """An apply's configuration as it is, and warnings. StatusError 400."""
+        ...
+
+    def apply(
+        self,
+        definition: ResourceDefinition,
+        version: Version,
+        live: Object | None,
+        config: Object,
+        options: WriteOptions,
+        subresource: str,
+        now: int,
+    ) -> Object:
+        """The object after an apply, managedFields included. StatusError 400, 409 with the conflicts."""
         ...
 
     def decode_kind(self, kind: GVK, body: bytes, content_type: str, field_validation: str) -> tuple[Object, list[str]]:

@@ -22,10 +22,38 @@ def key_of(definition: ResourceDefinition, namespace: str, name: str) -> Key:
     return Key(group, resource, namespace, name)
 
 
+# The order in which Go prints ObjectMeta; the revision goes in after the uid.
+METADATA_ORDER = (
+    "name",
+    "generateName",
+    "namespace",
+    "selfLink",
+    "uid",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+)
+
+
+def ordered_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    """metadata in Go's order, without the resourceVersion."""
+    ordered = {name: metadata[name] for name in METADATA_ORDER if name in metadata}
+    if len(ordered) < len(metadata):
+        ordered |= {
+            name: value for name, value in metadata.items() if name not in ordered and name != "resourceVersion"
+        }
+    return ordered
+
+
 def encode_body(obj: Object) -> bytes:
     """The stored form of an object, whatever the order of its keys."""
-    metadata = {name: value for name, value in obj["metadata"].items() if name != "resourceVersion"}
-    body = {"metadata": metadata}
+    body = {"metadata": ordered_metadata(obj["metadata"])}
     for name, value in obj.items():
         if name not in ("apiVersion", "kind", "metadata"):
             body[name] = value

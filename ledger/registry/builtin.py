@@ -5,14 +5,18 @@ from __future__ import annotations
 from functools import cache
 
 from ledger.apimachinery import fieldset, json_codec
+from ledger.apimachinery.apply import apply
 from ledger.apimachinery.field import FieldError
 from ledger.apimachinery.fieldset import Filter
 from ledger.apimachinery.managedfields import Convert, update_managed_fields
 from ledger.apimachinery.resource import GVK, GroupResource, Object, Schema, split_api_version
 from ledger.apimachinery.status import invalid
 from ledger.apimachinery.times import rfc3339
-from ledger.registry.options import DeleteOptions
+from ledger.registry.applied import decode_applied
+from ledger.registry.body import ordered_metadata
+from ledger.registry.options import DeleteOptions, WriteOptions
 from ledger.scheme import codec, strategies
+from ledger.scheme.conversion import convert
 from ledger.scheme.definition import ResourceDefinition, Version
 from ledger.scheme.normalize import normalize
 from ledger.scheme.strategies import Context
@@ -48,6 +52,35 @@ class Builtins:
         strategies.default(definition, version, obj)
         return obj, list(decoded.warnings)
 
+    def decode_applied(self, body: bytes, field_validation: str) -> tuple[Object, list[str]]:
+        """An apply's configuration as it is, and warnings. StatusError 400."""
+        return decode_applied(body, field_validation)
+
+    def apply(
+        self,
+        definition: ResourceDefinition,
+        version: Version,
+        live: Object | None,
+        config: Object,
+        options: WriteOptions,
+        subresource: str,
+        now: int,
+    ) -> Object:
+        applied = apply(
+            live,
+            config,
+            version.schema,
+            version.kind,
+            options.field_manager,
+            options.force,
+            subresource,
+            rfc3339(now),
+            empty(version.kind),
+            reset_filter(definition, subresource),
+            self._convert(definition),
+        )
+        return self.redecode(definition, version, applied, "Ignore")[0]
+
     def decode_kind(self, kind: GVK, body: bytes, content_type: str, field_validation: str) -> tuple[Object, list[str]]:
         """An object of a kind that is no resource of its own: a Scale, a Binding."""
         decoded = codec.decode(body, content_type, kind, validation=field_validation)
@@ -64,13 +97,11 @@ class Builtins:
     def to_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object:
         if version.name == definition.storage_version:
             return obj
-        from ledger.scheme.conversion import convert
         return convert(definition, obj, definition.storage_version)
 
     def from_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object:
         if obj["apiVersion"] == version.kind.api_version:
             return obj
-        from ledger.scheme.conversion import convert
         return convert(definition, obj, version.name)
 
     def track(
@@ -116,26 +147,24 @@ class Builtins:
 
     def before_create(self, definition: ResourceDefinition, obj: Object, context: Context) -> None:
         strategies.prepare_for_create(definition, obj, context)
-        errors = getattr(strategies, 'validate_create', lambda *a: [])(definition, obj, context)
+        errors = getattr(strategies, "validate_create", lambda *a: [])(definition, obj, context)
         if errors:
             raise invalid(definition.group, definition.kind, obj["metadata"].get("name", ""), errors)
-        context.warnings += getattr(strategies, 'warnings', lambda *a: [])(definition, obj, None)
+        context.warnings += getattr(strategies, "warnings", lambda *a: [])(definition, obj, None)
         strategies.canonicalize(definition, obj, context)
 
     def before_update(
         self, definition: ResourceDefinition, subresource: str, obj: Object, old: Object, context: Context
     ) -> None:
         strategies.prepare_for_update(definition, obj, old, context, subresource)
-        errors = getattr(strategies, 'validate_update', lambda *a: [])(definition, obj, old, context, subresource)
+        errors = getattr(strategies, "validate_update", lambda *a: [])(definition, obj, old, context, subresource)
         if errors:
             raise invalid(definition.group, definition.kind, obj["metadata"].get("name", ""), errors)
-        context.warnings += getattr(strategies, 'warnings', lambda *a: [])(definition, obj, old)
+        context.warnings += getattr(strategies, "warnings", lambda *a: [])(definition, obj, old)
         strategies.canonicalize(definition, obj, context)
 
     def grace_period(self, definition: ResourceDefinition, obj: Object, options: DeleteOptions) -> int | None:
-        return (
-            pod_grace_period(obj, options.grace_s) if definition.traits.graceful_deletion else None
-        )
+        return pod_grace_period(obj, options.grace_s) if definition.traits.graceful_deletion else None
 
 
 @cache
@@ -173,30 +202,14 @@ def _pattern(dotted: str) -> tuple[str, ...]:
     return tuple(steps)
 
 
-# The order in which Go prints ObjectMeta; what is not named comes last.
-_METADATA_ORDER = [
-    "name",
-    "generateName",
-    "namespace",
-    "selfLink",
-    "uid",
-    "resourceVersion",
-    "generation",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "labels",
-    "annotations",
-    "ownerReferences",
-    "finalizers",
-    "managedFields",
-]
-
-
 def _patch_error(obj: Object, why: str) -> FieldError:
     """A patched object that does not decode is an invalid patch (jsonPatcher.applyPatchToCurrentObject)."""
     shown = {name: obj[name] for name in sorted(obj)}
     metadata = obj.get("metadata")
     if isinstance(metadata, dict):
-        shown["metadata"] = {name: metadata[name] for name in _METADATA_ORDER if name in metadata} | metadata
+        ordered = ordered_metadata(metadata)
+        at = list(ordered).index("uid") + 1 if "uid" in ordered else 0
+        revision = [("resourceVersion", metadata["resourceVersion"])] if "resourceVersion" in metadata else []
+        pairs = list(ordered.items())
+        shown["metadata"] = dict(pairs[:at] + revision + pairs[at:])
     return FieldError("Invalid", "patch", json_codec.dumps(shown).decode(), why)

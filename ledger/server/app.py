@@ -16,8 +16,10 @@ from ledger.auth.api import Authorize
 from ledger.auth.authenticators import request_authenticator, token_authenticator
 from ledger.auth.authorizers import always_allow, authorizer, superusers
 from ledger.auth.certificates import Credentials
+from ledger.auth.jwt import VerificationKey, load_private_key
 from ledger.auth.rbac import GROUP as RBAC_GROUP
 from ledger.auth.rbac import Rbac
+from ledger.auth.serviceaccounts import ServiceAccountTokens
 from ledger.auth.tokenfile import parse_token_file, token_file_authenticator
 from ledger.controllers.bootstrap import bootstrap
 from ledger.handlers.api import Api
@@ -25,18 +27,20 @@ from ledger.handlers.binding import bind
 from ledger.handlers.discovery import discovery_handler
 from ledger.handlers.encode import Encoder
 from ledger.handlers.metrics import Metrics
-from ledger.handlers.openapi import openapi_handler
 from ledger.handlers.moments import Moments
+from ledger.handlers.openapi import openapi_handler
 from ledger.handlers.paths import Maybe, Paths
 from ledger.handlers.resources import Resources, Verb
 from ledger.handlers.reviews import review_verbs
 from ledger.handlers.root import root_handler
 from ledger.handlers.scale import scale
+from ledger.handlers.tokens import TokenIssuer, openid_handlers, token_verb
 from ledger.handlers.version import version_handler
 from ledger.pipeline.chain import ChainConfig, build_chain
 from ledger.pipeline.flood import Flood
 from ledger.pipeline.record import Recorder
 from ledger.projections.store import Store
+from ledger.registry.body import decode
 from ledger.registry.builtin import Builtins
 from ledger.registry.registry import Registry
 from ledger.scheme.scheme import builtin
@@ -104,13 +108,39 @@ def build(
 
     openapi = openapi_handler(schemes.now)
 
-    prefixes: dict[str, Maybe] = {"api": discover, "apis": discover, "openapi": openapi, "healthz": checks, "livez": checks, "readyz": checks}
+    health_roots: dict[str, Maybe] = dict.fromkeys(("healthz", "livez", "readyz"), checks)
+    prefixes: dict[str, Maybe] = {
+        **health_roots,
+        "api": discover,
+        "apis": discover,
+        "openapi": openapi,
+        "healthz": checks,
+        "livez": checks,
+        "readyz": checks,
+    }
     special: dict[tuple[str, str, str], Verb] = {}
     for definition in schemes.now().definitions.values():
         for version in definition.versions.values():
             if "scale" in version.subresources:
                 special[definition.group, definition.resource, "scale"] = scale
-    tokens = _tokens(config)
+    key = load_private_key(credentials.service_account_key.read_bytes())
+    public = VerificationKey(key.public_key())
+
+    def lookup(key: Key) -> Object | None:
+        with store.view() as view:
+            found = view.get(key)
+        return None if found is None else decode(found)
+
+    def clock_s() -> int:
+        return clock() // 1_000_000
+
+    accounts = ServiceAccountTokens((ISSUER,), (public,), (ISSUER,), lookup, clock_s)
+    tokens = [*_tokens(config), accounts]
+    issuer = TokenIssuer(ISSUER, key, (ISSUER,), lookup, new_uid)
+    special["", "serviceaccounts", "token"] = token_verb(issuer)
+    exact.update(
+        openid_handlers(ISSUER, f"https://{config.bind_address}:{config.secure_port}/openid/v1/jwks", (public,))
+    )
     special.update(review_verbs(authorize, rbac.rules_for, token_authenticator(tokens), (ISSUER,)))
     special["", "pods", "binding"] = special["", "bindings", ""] = bind
     handler = Resources(api, Moments(store, schemes.now, schemes.at), Paths(exact, prefixes), special, config.read_only)
