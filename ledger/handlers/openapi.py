@@ -39,12 +39,23 @@ def openapi_handler(scheme: Callable[[], Scheme]) -> Handler:
     return describe
 
 
+# What /openapi/v2 is asked for, and the function that makes it; the name with an @ is an older one for the same.
+_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+_V2_FORMATS = {
+    JSON: (JSON, openapi_v2.swagger),
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf": (_PROTOBUF, openapi_v2.gnostic),
+    _PROTOBUF: (_PROTOBUF, openapi_v2.gnostic),
+}
+
+
 async def _v2(request: Request, scheme: Scheme) -> Response:
     vary = [("vary", "Accept-Encoding"), ("vary", "Accept")]
-    if not _takes_json(request):
-        return Response(406, vary)
-    found = await trio.to_thread.run_sync(openapi_v2.swagger, scheme)
-    return _unless_known(request, found.etag, [("content-type", JSON), *vary], found.body)
+    for clause in accepted(request):
+        for asked, (media_type, make) in _V2_FORMATS.items():
+            if clause.names(asked):
+                found = await trio.to_thread.run_sync(make, scheme)
+                return _unless_known(request, found.etag, [("content-type", media_type), *vary], found.body)
+    return Response(406, vary)
 
 
 async def _v3(request: Request, scheme: Scheme, name: str) -> Response:

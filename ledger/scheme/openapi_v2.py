@@ -12,7 +12,7 @@ import hashlib
 from typing import Any, NamedTuple
 
 from ledger.apimachinery.resource import Schema
-from ledger.scheme import openapi
+from ledger.scheme import openapi, openapi_gnostic
 from ledger.scheme.data_files import load_json
 from ledger.scheme.openapi import go_json
 from ledger.scheme.openapi_paths import META
@@ -44,7 +44,17 @@ class Swagger(NamedTuple):
 
 @functools.lru_cache(maxsize=2)
 def swagger(scheme: Scheme) -> Swagger:
-    body = go_json(build(scheme))
+    """The document as JSON."""
+    return _hashed(go_json(build(scheme)))
+
+
+@functools.lru_cache(maxsize=2)
+def gnostic(scheme: Scheme) -> Swagger:
+    """The document as protobuf."""
+    return _hashed(openapi_gnostic.encode(build(scheme)))
+
+
+def _hashed(body: bytes) -> Swagger:
     return Swagger(body, hashlib.sha512(body).hexdigest().upper())
 
 

@@ -54,6 +54,16 @@ def test_a_document_without_enumerations_is_upstreams_to_the_byte() -> None:
     assert hashlib.sha512(found.body).hexdigest().upper() == found.hash
 
 
+def test_the_v2_document_for_older_go_clients_is_gnostics_protobuf() -> None:
+    asked = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+    answer = send(HANDLER, request("GET", "/openapi/v2", headers={"accept": asked}))
+    assert dict(answer.headers)["content-type"] == "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+    assert answer.body.startswith(b"\n\x032.0\x12\x12\n\nKubernetes\x12\x041.37")
+    # Extensions are kept as YAML.
+    assert b'group: ""\nkind: ConfigMap\nversion: v1\n' in answer.body
+    assert b"x-kubernetes-list-map-keys\x12\t\x12\x07- name\n" in answer.body
+
+
 def test_a_group_version_served_in_part_describes_that_part_under_a_hash_of_its_own() -> None:
     partly = builtin(RuntimeConfig.parse("apps/v1/daemonsets=false"))
     found = openapi.document(partly, "apis/apps/v1")
