@@ -114,6 +114,7 @@ class Read(Protocol):
     def scan(
         self, table: str, start: bytes, stop: bytes, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]: ...
+    def count(self, table: str, start: bytes, stop: bytes) -> int: ...  # rows with start <= key < stop
     def last(self, table: str, start: bytes, stop: bytes) -> tuple[bytes, bytes] | None: ...  # start <= key < stop
     def change(self, revision: int) -> Change | None: ...
     def changes(self, after: int, upto: int) -> Iterator[Change]: ...  # after excluded, upto included; by revision

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,12 @@ class LmdbRead(LogRead):
                 if item[0] >= stop:
                     return
                 yield item
+
+    def count(self, table: str, start: bytes, stop: bytes) -> int:
+        cursor = self.txn.cursor(self.tables[table])
+        if not cursor.set_range(start):
+            return 0
+        return sum(1 for _ in takewhile(stop.__gt__, cursor.iternext(keys=True, values=False)))
 
     def last(self, table: str, start: bytes, stop: bytes) -> tuple[bytes, bytes] | None:
         cursor = self.cursors.get(table)

@@ -26,6 +26,9 @@ class LogRead(ABC):
     def scan(self, table: str, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """Rows with start <= key < stop."""
 
+    def count(self, table: str, start: bytes, stop: bytes) -> int:
+        return sum(1 for _ in self.scan(table, start, stop))
+
     def last(self, table: str, start: bytes, stop: bytes) -> tuple[bytes, bytes] | None:
         return next(self.scan(table, start, stop, reverse=True), None)
 

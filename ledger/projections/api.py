@@ -71,6 +71,10 @@ class View(Protocol):
         """Objects by namespace and name; namespace "" means all; `after` = (namespace, name) is excluded."""
         ...
 
+    def count(self, resource: GroupResource, namespace: str = "", after: tuple[str, str] | None = None) -> int:
+        """How many objects `scan` gives; of the state now without reading them."""
+        ...
+
 
 class Store(Protocol):
     """The part of the store that readers need; see ledger.projections.store for appending and following."""

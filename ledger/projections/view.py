@@ -45,6 +45,9 @@ class NowView(OpenView):
         for raw, row in self.read.scan(TABLE, *bounds(resource, namespace, after)):
             yield decode_stored(raw, row, bodies)
 
+    def count(self, resource: GroupResource, namespace: str = "", after: tuple[str, str] | None = None) -> int:
+        return self.read.count(TABLE, *bounds(resource, namespace, after))
+
 
 class PastView(OpenView):
     """The state as it was after `revision`.
@@ -77,6 +80,9 @@ class PastView(OpenView):
             if (found := self._as_of(due[1])) is not None:
                 yield found
             due = next(deleted, None)
+
+    def count(self, resource: GroupResource, namespace: str = "", after: tuple[str, str] | None = None) -> int:
+        return sum(1 for _ in self.scan(resource, namespace, after))
 
     def _as_of(self, encoded: bytes) -> Stored | None:
         found = self.read.last(HISTORY, *version_bounds(encoded, self.revision))

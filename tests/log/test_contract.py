@@ -356,6 +356,9 @@ async def test_a_scan_is_half_open_in_both_directions(opened: Open) -> None:
                 expected = rows[low:high]
                 assert [k for k, _ in read.scan("state", rows[low], rows[high])] == expected
                 assert [k for k, _ in read.scan("state", rows[low], rows[high], reverse=True)] == expected[::-1]
+                assert read.count("state", rows[low], rows[high]) == len(expected)
+                last = read.last("state", rows[low], rows[high])
+                assert (last[0] if last else None) == (expected[-1] if expected else None)
 
 
 @in_trio

@@ -115,6 +115,11 @@ async def test_lists_are_sorted_by_namespace_and_name_and_keep_resources_apart()
         assert names(store, namespace="a", after=("a", "x")) == "a/x-1@4 a/y@2"
         assert names(store, namespace="a", after=("", "z")) == "a/x@5 a/x-1@4 a/y@2"
         assert names(store, after=("b", "x")) == ""
+        with store.view() as view:
+            assert view.count(CONFIGMAPS) == 6
+            assert view.count(CONFIGMAPS, "a") == 3
+            assert view.count(CONFIGMAPS, after=("a", "x-1")) == 3
+            assert view.count(CONFIGMAPS, after=("b", "x")) == 0
         assert names(store, 4, after=("a", "x")) == "a/x-1@4 a/y@2 a-b/x@3 b/x@1"
 
 
@@ -177,6 +182,7 @@ async def test_every_past_state_is_what_it_was(engine: str, tmp_path: Path) -> N
                     for namespace in ("", "a", "b"):
                         found = {one.key: one for one in view.scan(GroupResource("", resource), namespace)}
                         assert list(found) == sorted(found)
+                        assert view.count(GroupResource("", resource), namespace) == len(found)
                         assert {one.key: (one.revision, one.body) for one in found.values()} == {
                             known: value
                             for known, value in expected.items()
