@@ -1,0 +1,345 @@
+"""Rules that many kinds share: metadata, selectors, addresses, signer names, conditions."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ledger.apimachinery.field import quoted
+from ledger.apimachinery.names import (
+    FORMATS,
+    NameFormat,
+    is_dns1123_label,
+    is_dns1123_subdomain,
+    is_label_value,
+    is_port_name,
+    is_port_number,
+    is_qualified_name,
+    regex_message,
+)
+from ledger.apimachinery.objectmeta import (
+    validate_annotations,
+    validate_labels,
+    validate_object_meta,
+    validate_object_meta_update,
+    validate_standard_finalizers,
+)
+from ledger.apimachinery.resource import Object
+from ledger.scheme.definition import ResourceDefinition
+from ledger.scheme.strategies.validation.findings import Findings
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+INT32_MAX = 2147483647
+
+# Groups whose metadata is checked without the rule for finalizers of built-in kinds.
+_PLAIN_METADATA = frozenset({"admissionregistration.k8s.io", "coordination.k8s.io", "rbac.authorization.k8s.io"})
+
+
+def meta_findings(
+    definition: ResourceDefinition, obj: Object, name_format: NameFormat | None = None, path: str = "metadata"
+) -> Findings:
+    """What a create checks of metadata."""
+    wanted = name_format or FORMATS[definition.traits.name_format]
+    found = Findings(validate_object_meta(obj["metadata"], definition.namespaced, wanted, path))
+    if definition.group not in _PLAIN_METADATA:
+        found += validate_standard_finalizers(obj["metadata"].get("finalizers"), f"{path}.finalizers")
+    return found
+
+
+def meta_update_findings(definition: ResourceDefinition, obj: Object, old: Object) -> Findings:
+    """What an update checks of metadata."""
+    found = Findings(validate_object_meta_update(obj["metadata"], old["metadata"]))
+    if definition.group not in _PLAIN_METADATA:
+        found += validate_standard_finalizers(obj["metadata"].get("finalizers"))
+    return found
+
+
+def template_meta(found: Findings, meta: Mapping[str, Any], path: str) -> None:
+    """Metadata in a template of a claim: labels and annotations, nothing else."""
+    found += validate_annotations(meta.get("annotations"), f"{path}.annotations")
+    found += validate_labels(meta.get("labels"), f"{path}.labels")
+    order = (
+        "name",
+        "generateName",
+        "namespace",
+        "selfLink",
+        "uid",
+        "resourceVersion",
+        "generation",
+        "creationTimestamp",
+    )
+    order += ("deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences", "finalizers", "managedFields")
+    special = {"uid": "uID"}  # Go's UID, its first letter in lower case
+    for key in order:
+        if meta.get(key):
+            found.forbidden(f"{path}.{special.get(key, key)}", "cannot be set")
+
+
+def label_selector(
+    found: Findings, selector: Mapping[str, Any] | None, path: str, invalid_values: bool = False
+) -> None:
+    """A metav1.LabelSelector; `invalid_values`: values need not be label values."""
+    if selector is None:
+        return
+    found += validate_labels(selector.get("matchLabels"), f"{path}.matchLabels")
+    for at, one in enumerate(selector.get("matchExpressions") or ()):
+        label_requirement(found, one, f"{path}.matchExpressions[{at}]", invalid_values)
+
+
+def label_requirement(found: Findings, one: Mapping[str, Any], path: str, invalid_values: bool = False) -> None:
+    operator, values = one.get("operator", ""), one.get("values") or []
+    if operator in ("In", "NotIn"):
+        if not values:
+            found.required(f"{path}.values", "must be specified when `operator` is 'In' or 'NotIn'")
+    elif operator in ("Exists", "DoesNotExist"):
+        if values:
+            found.forbidden(f"{path}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
+    else:
+        found.invalid(f"{path}.operator", operator, "not a valid selector operator")
+    found.check(f"{path}.key", one.get("key", ""), is_qualified_name)
+    if not invalid_values:
+        for at, value in enumerate(values):
+            found.check(f"{path}.values[{at}]", value, is_label_value)
+
+
+def is_empty_selector(selector: Mapping[str, Any] | None) -> bool:
+    return not selector or not (selector.get("matchLabels") or selector.get("matchExpressions"))
+
+
+def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str] | None) -> bool:
+    """Whether a label selector matches; none matches nothing, an empty one everything."""
+    if selector is None:
+        return False
+    labels = labels or {}
+    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
+        return False
+    return all(_requirement_matches(one, labels) for one in selector.get("matchExpressions") or ())
+
+
+def _requirement_matches(one: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    key, values = one.get("key"), one.get("values") or []
+    match one.get("operator"):
+        case "In":
+            return labels.get(key) in values if key in labels else False
+        case "NotIn":
+            return key not in labels or labels[key] not in values
+        case "Exists":
+            return key in labels
+        case _:
+            return key not in labels
+
+
+def parse_ip(text: str) -> Address | None:
+    """An address as Go parsed it before 1.17: leading zeros allowed, no zone."""
+    octets = text.split(".")
+    if len(octets) == 4 and all(re.fullmatch("[0-9]+", one) for one in octets):
+        text = ".".join(str(int(one)) for one in octets)
+    try:
+        return None if "%" in text else ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def go_ip(address: Address) -> str:
+    """net.IP's text: an IPv4-mapped address prints as IPv4."""
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)
+
+
+def ip_address(found: Findings, path: str, text: str, known: Iterable[str] = ()) -> bool:
+    """An address in a field that once took sloppy ones; those in `known` may stay."""
+    if text in known:
+        return True
+    address = parse_ip(text)
+    if address is None:
+        found.invalid(path, text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
+        return False
+    before = len(found)
+    if isinstance(address, ipaddress.IPv4Address) and str(address) != text:
+        found.invalid(path, text, "must not have leading 0s")
+    if getattr(address, "ipv4_mapped", None) is not None:
+        found.invalid(path, text, "must not be an IPv4-mapped IPv6 address")
+    return len(found) == before
+
+
+def strict_ip_address(found: Findings, path: str, text: str) -> None:
+    address = parse_ip(text)
+    if ip_address(found, path, text) and address is not None and go_ip(address) != text:
+        found.invalid(path, text, f"must be in canonical form ({quoted(go_ip(address))})")
+
+
+def parse_cidr(text: str) -> Network | None:
+    """A network, host bits dropped, as Go parsed it before 1.17."""
+    base, slash, length = text.partition("/")
+    address = parse_ip(base)
+    if not slash or address is None or not re.fullmatch("[0-9]+", length):
+        return None
+    try:
+        return ipaddress.ip_network(f"{address}/{int(length)}", strict=False)
+    except ValueError:
+        return None
+
+
+def cidr(found: Findings, path: str, text: str, known: Iterable[str] = ()) -> bool:
+    """A network in a field that once took sloppy ones; those in `known` may stay."""
+    if text in known:
+        return True
+    network = parse_cidr(text)
+    if network is None:
+        found.invalid(path, text, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")
+        return False
+    base, _, length = text.partition("/")
+    address = parse_ip(base)
+    before = len(found)
+    octets_differ = isinstance(address, ipaddress.IPv4Address) and str(address) != base
+    if octets_differ or length != str(int(length)):
+        found.invalid(path, text, "must not have leading 0s in IP or prefix length")
+    elif getattr(address, "ipv4_mapped", None) is not None:
+        found.invalid(path, text, "must not have an IPv4-mapped IPv6 address")
+    elif address != network.network_address:
+        found.invalid(path, text, "must not have bits set beyond the prefix length")
+    return len(found) == before
+
+
+def strict_cidr(found: Findings, path: str, text: str) -> None:
+    network = parse_cidr(text)
+    if cidr(found, path, text) and network is not None and str(network) != text:
+        found.invalid(path, text, f"must be in canonical form ({quoted(str(network))})")
+
+
+def is_dual_stack(texts: Iterable[str]) -> bool:
+    """Addresses or networks of both families among them."""
+    versions = set()
+    for text in texts:
+        address = parse_ip(text.partition("/")[0])
+        if address is not None:
+            versions.add(4 if getattr(address, "ipv4_mapped", None) else address.version)
+    return len(versions) == 2
+
+
+def endpoint_ip(found: Findings, path: str, text: str) -> None:
+    """An address traffic may be sent to."""
+    address = parse_ip(text)
+    if address is None:
+        found.invalid(path, text, "must be a valid IP address")
+        return
+    if address.is_unspecified:
+        found.invalid(path, text, f"may not be unspecified ({text})")
+    if address.is_loopback:
+        found.invalid(path, text, "may not be in the loopback range (127.0.0.0/8, ::1/128)")
+    if address.is_link_local:
+        found.invalid(path, text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")
+    if address in (ipaddress.ip_network("224.0.0.0/24") if address.version == 4 else ipaddress.ip_network("ff02::/16")):
+        found.invalid(path, text, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
+
+
+def port_number_or_name(found: Findings, path: str, port: Any) -> None:
+    """An IntOrString port."""
+    if isinstance(port, str):
+        found.check(path, port, is_port_name)
+        return
+    for text in is_port_number(port or 0):
+        found.invalid(path, port or 0, text)
+
+
+def port_number(found: Findings, path: str, port: int) -> None:
+    for text in is_port_number(port):
+        found.invalid(path, port, text)
+
+
+def signer_name(found: Findings, path: str, name: str) -> None:
+    """A domain and a path: "example.com/my-signer"."""
+    if not name:
+        found.required(path)
+        return
+    segments = name.split("/")
+    if len(segments) != 2:
+        text = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
+        found.invalid(path, name, text)
+        return
+    domain, below = segments
+    if len(domain) > 253:
+        found.too_long(path, 253)
+    _first_bad_label(found, path, domain, is_dns1123_label)
+    if "." not in domain:
+        found.invalid(path, domain, "should be a domain with at least two segments separated by dots")
+    _first_bad_label(found, path, below, is_dns1123_subdomain)
+    if len(name) > 253 + 253 + 63 + 2:
+        found.too_long(path, 253 + 253 + 63 + 2)
+
+
+def _first_bad_label(found: Findings, path: str, text: str, check: Any) -> None:
+    for label in text.split("."):
+        complaints = check(label)
+        if complaints:
+            for complaint in complaints:
+                found.invalid(path, text, f"validating label {quoted(label)}: {complaint}")
+            return
+
+
+def is_kubernetes_signer(name: str) -> bool:
+    host = name.partition("/")[0]
+    return host == "kubernetes.io" or host.endswith(".kubernetes.io")
+
+
+def trust_bundle_name(signer: str) -> NameFormat:
+    """Names of ClusterTrustBundles: with a signer, "example.com:my-signer:NAME"."""
+    subdomain = FORMATS["dns1123-subdomain"]
+
+    def checked(name: str, prefix: bool) -> list[str]:
+        if not signer:
+            if ":" in name:
+                return ['ClusterTrustBundle without signer name must not have ":" in its name']
+            return subdomain(name, prefix)
+        wanted = signer.replace("/", ":") + ":"
+        if not name.startswith(wanted):
+            return [f"ClusterTrustBundle for signerName {signer} must be named with prefix {wanted}"]
+        return subdomain(name.removeprefix(wanted), prefix)
+
+    return checked
+
+
+_REASON = "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?"
+_REASON_MESSAGE = regex_message(
+    "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric "
+    "characters or '_,:', and must end with an alphanumeric character or '_'",
+    _REASON,
+    "my_name",
+    "MY_NAME",
+    "MyName",
+    "ReasonA,ReasonB",
+    "ReasonA:ReasonB",
+)
+
+
+def conditions(found: Findings, ones: Iterable[Mapping[str, Any]] | None, path: str) -> None:
+    """A list of metav1.Condition."""
+    seen: set[str] = set()
+    for at, one in enumerate(ones or ()):
+        here, kind = f"{path}[{at}]", one.get("type", "")
+        if kind in seen:
+            found.duplicate(here, kind)
+        seen.add(kind)
+        if kind:
+            found.check(f"{here}.type", kind, is_qualified_name)
+        else:
+            found.required(f"{here}.type", "is required")
+        found.one_of_required(f"{here}.status", one.get("status", ""), ("False", "True", "Unknown"))
+        if one.get("observedGeneration", 0) < 0:
+            text = "must be greater than or equal to zero"
+            found.invalid(f"{here}.observedGeneration", one["observedGeneration"], text)
+        if not one.get("lastTransitionTime"):
+            found.required(f"{here}.lastTransitionTime")
+        reason = one.get("reason", "")
+        if not reason:
+            found.required(f"{here}.reason")
+        else:
+            if not re.fullmatch(_REASON, reason):
+                found.invalid(f"{here}.reason", reason, _REASON_MESSAGE)
+            if len(reason.encode()) > 1024:
+                found.too_long(f"{here}.reason", 1024)
+        if len(one.get("message", "").encode()) > 32 * 1024:
+            found.too_long(f"{here}.message", 32 * 1024)

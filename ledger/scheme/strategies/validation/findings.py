@@ -1,0 +1,96 @@
+"""Collecting field errors in the order they are found: a list that knows the common kinds of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ledger.apimachinery import field
+from ledger.apimachinery.field import FieldError, quoted
+from ledger.apimachinery.names import Check
+from ledger.scheme.strategies.equality import same
+
+
+class Findings(list[FieldError]):
+    """Field errors; each method adds at most one, or one for each complaint of a check."""
+
+    def required(self, path: str, detail: str = "") -> None:
+        self.append(field.required(path, detail))
+
+    def invalid(self, path: str, value: Any, detail: str) -> None:
+        self.append(field.invalid(path, value, detail))
+
+    def forbidden(self, path: str, detail: str) -> None:
+        self.append(field.forbidden(path, detail))
+
+    def duplicate(self, path: str, value: Any, detail: str = "") -> None:
+        self.append(FieldError("Duplicate", path, value, detail))
+
+    def not_found(self, path: str, value: Any, detail: str = "") -> None:
+        self.append(FieldError("NotFound", path, value, detail))
+
+    def too_long(self, path: str, limit: int) -> None:
+        self.append(field.too_long(path, limit))
+
+    def too_many(self, path: str, count: int, limit: int) -> None:
+        self.append(field.too_many(path, count, limit))
+
+    def not_supported(self, path: str, value: Any, values: Iterable[str]) -> None:
+        """`values` in the order they are to be shown."""
+        shown = ", ".join(quoted(one) for one in values)
+        self.append(FieldError("NotSupported", path, value, f"supported values: {shown}" if shown else ""))
+
+    def internal(self, path: str, detail: str) -> None:
+        self.append(FieldError("Internal", path, detail=detail))
+
+    def check(self, path: str, value: str, check: Check) -> None:
+        """What `check` says of a string."""
+        for text in check(value):
+            self.invalid(path, value, text)
+
+    def name(self, path: str, value: str, check: Check) -> None:
+        """A string that must be there, and be right."""
+        if value:
+            self.check(path, value, check)
+        else:
+            self.required(path)
+
+    def one_of(self, path: str, value: Any, values: Iterable[str]) -> None:
+        """`values` in the order they are to be shown."""
+        values = tuple(values)
+        if value not in values:
+            self.not_supported(path, value, values)
+
+    def one_of_required(self, path: str, value: Any, values: Iterable[str]) -> None:
+        if value:
+            self.one_of(path, value, values)
+        else:
+            self.required(path)
+
+    def not_negative(self, path: str, value: int | None) -> None:
+        if value is not None and value < 0:
+            self.invalid(path, value, "must be greater than or equal to 0")
+
+    def positive(self, path: str, value: int | None) -> None:
+        if value is not None and value <= 0:
+            self.invalid(path, value, "must be greater than zero")
+
+    def in_range(self, path: str, value: int, low: int, high: int) -> None:
+        if not low <= value <= high:
+            self.invalid(path, value, f"must be between {low} and {high}, inclusive")
+
+    def immutable(self, path: str, new: Any, old: Any) -> None:
+        if not same(new, old):
+            self.invalid(path, new, "field is immutable")
+
+
+Validate = Callable[..., list[FieldError]]
+
+
+def go_struct(value: dict[str, Any] | None, fields: dict[str, tuple[str, Any]]) -> dict[str, Any]:
+    """A value as kube-apiserver shows its internal type, which has Go's field names: {"Key":"a","Value":""}.
+
+    `fields`: Go's name -> (JSON name, zero value), in Go's order.
+    """
+    value = value or {}
+    return {name: value.get(key) if value.get(key) is not None else zero for name, (key, zero) in fields.items()}
