@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from ledger.apimachinery.http import Handler, Headers, Request, Response, User
-from ledger.auth.api import Authenticated, Decision
+import trio
+
+from ledger.apimachinery.http import Handler, Headers, Request, RequestInfo, Response, User
+from ledger.auth.api import Authenticated, Decision, Unauthenticated
 from ledger.log.event import Event
 from ledger.pipeline.chain import ChainConfig, build_chain
 from ledger.pipeline.record import Recorder
@@ -54,3 +56,24 @@ def counter(start: int) -> Callable[[], int]:
 
 def header(response: Response, name: str) -> str:
     return Headers(response.headers).get(name)
+
+
+def play(handler: Handler, request: Request, **changes: object) -> tuple[Response, list[Event]]:
+    events: list[Event] = []
+    response = trio.run(chain_around(handler, events, **changes), request)
+    return response, events
+
+
+def raising(error: Exception) -> Handler:
+    async def raises(request: Request) -> Response:
+        raise error
+
+    return raises
+
+
+def refuse_credentials(request: Request) -> Authenticated | None:
+    raise Unauthenticated("invalid bearer token")
+
+
+def refuse_all(user: User, info: RequestInfo) -> Decision:
+    return Decision(False, "rbac: RBAC: no luck")
