@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import struct
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from yaml import cyaml
 
 from ledger.apimachinery import yaml_resolve
 from ledger.apimachinery.field import quoted
-from ledger.apimachinery.yaml_resolve import BOOL, FLOAT, INT, MERGE, NULL, STR, TIMESTAMP
+from ledger.apimachinery.yaml_resolve import BOOL, FLOAT, INT, NULL, STR, TIMESTAMP
 
 DEPTH_MAX = 250  # Go's limit is 10000; the JSON printer's here is 254
 _TAGS = {f"tag:yaml.org,2002:{name}": name for name in (STR, BOOL, INT, FLOAT, NULL, TIMESTAMP)}
@@ -169,7 +170,8 @@ class _Decoder:
             raw_key = self.key(key_node)
             value = self.value(value_node)
             if raw_key is None:
-                raise YamlError(f"unsupported map key of type: %!s(<nil>), key: <nil>, value: {_go_syntax(value)}")
+                shown = "<nil>" if value is None else _go_syntax(value)
+                raise YamlError(f"unsupported map key of type: %!s(<nil>), key: <nil>, value: {shown}")
             if (type(raw_key), raw_key) in seen:
                 shown = _go_syntax(raw_key)
                 self.duplicates.append(f"line {value_node.line + 1}: key {shown} already set in map")
@@ -213,7 +215,7 @@ def _scalar(node: _Node) -> Any:
     """The value of a scalar; dates are text."""
     if not node.tag:
         resolved = yaml_resolve.resolve(node.text) if node.plain else yaml_resolve.Resolved(STR, node.text)
-        return "<<" if resolved.tag == MERGE else resolved.value
+        return resolved.value
     if node.tag == _BINARY:
         try:
             text = node.text.replace("\n", "").replace("\r", "")
@@ -264,9 +266,8 @@ def _go_syntax(value: Any) -> str:
 def _float_key(value: float) -> str:
     if not math.isfinite(value):
         return ".nan" if math.isnan(value) else (".inf" if value > 0 else "-.inf")
-    text = f"{value:.9g}"
-    for digits in range(1, 9):  # the shortest text that a 32-bit float keeps
+    for digits in range(1, 10):  # the shortest text that a 32-bit float keeps
         shorter = f"{value:.{digits}g}"
-        if abs(float(shorter) - value) <= abs(value) * 2**-25:
-            return shorter
-    return text
+        if struct.pack("f", float(shorter)) == struct.pack("f", value):
+            break
+    return yaml_resolve.float_text(value, shorter)

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-NULL, BOOL, INT, FLOAT, STR, TIMESTAMP, MERGE = "null", "bool", "int", "float", "str", "timestamp", "merge"
+NULL, BOOL, INT, FLOAT, STR, TIMESTAMP = "null", "bool", "int", "float", "str", "timestamp"
 
 
 class Resolved(NamedTuple):
@@ -30,7 +30,6 @@ _WORDS: dict[str, Resolved] = {
     **{word: Resolved(FLOAT, float("nan")) for word in (".nan", ".NaN", ".NAN")},
     **{word: Resolved(FLOAT, float("inf")) for word in (".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF")},
     **{word: Resolved(FLOAT, float("-inf")) for word in ("-.inf", "-.Inf", "-.INF")},
-    "<<": Resolved(MERGE, "<<"),
 }
 _INT = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)")
 _DASHED_BINARY = re.compile(r"-0b[01]+")
@@ -68,6 +67,27 @@ def resolve(text: str) -> Resolved:
 def is_base60(text: str) -> bool:
     """Text that YAML 1.1 would take as a base-60 number: printed in quotes for other readers' sake."""
     return bool(text) and (text[0] in "+-" or text[0].isdigit()) and ":" in text and bool(_BASE60.fullmatch(text))
+
+
+def float_text(value: float, shortest: str = "") -> str:
+    """strconv.FormatFloat(value, 'g', -1, 64); `shortest` where the digits are known to be fewer."""
+    digits, _, exponent = (shortest or repr(value)).partition("e")
+    digits = digits.removesuffix(".0")
+    mantissa = digits.lstrip("-").replace(".", "")
+    point = digits.lstrip("-").find(".") if "." in digits else len(mantissa)
+    leading = len(mantissa) - len(mantissa.lstrip("0"))
+    power = point - leading - 1 + int(exponent or 0)
+    significant = mantissa.strip("0")
+    sign = "-" if value < 0 else ""
+    if not significant:
+        return f"{sign}0"
+    if -4 <= power < 0:
+        return f"{sign}0.{'0' * (-power - 1)}{significant}"
+    if 0 <= power < 6:
+        whole = significant.ljust(power + 1, "0")
+        return f"{sign}{whole[: power + 1]}{'.' + whole[power + 1 :] if len(whole) > power + 1 else ''}"
+    fraction = f".{significant[1:]}" if len(significant) > 1 else ""
+    return f"{sign}{significant[0]}{fraction}e{'-' if power < 0 else '+'}{abs(power):02d}"
 
 
 def _integer(plain: str) -> int | None:

@@ -11,7 +11,7 @@ import functools
 import re
 from typing import Any
 
-from ledger.apimachinery.yaml_resolve import STR, is_base60, resolve
+from ledger.apimachinery.yaml_resolve import STR, float_text, is_base60, resolve
 
 _WIDTH = 80
 _SIMPLE_KEY_BYTES_MAX = 128
@@ -19,6 +19,7 @@ _PLAIN, _SINGLE, _DOUBLE, _LITERAL = range(4)
 
 _SPECIAL = re.compile("[^\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd]")  # go-yaml's is_printable, negated
 _BREAKS = "\r\n\x85\u2028\u2029"
+_LINE_SEPARATORS = frozenset("\u2028\u2029")
 _SPACE_THEN_BREAK = re.compile(f" [{_BREAKS}]")
 _BREAK_THEN_SPACE = re.compile(f"[{_BREAKS}] ")
 _BLOCK_INDICATOR = re.compile(rf"""[\#,\[\]{{}}&*!|>'"%@`] | ---|\.\.\. | [?:-](?:[ \t{_BREAKS}]|$)""", re.VERBOSE)
@@ -117,13 +118,15 @@ def _scalar(value: Any, column: int, indent: int) -> str:
             return _literal(value, indent)
         if style == _DOUBLE:
             return _double(value, column, indent)
+        if style == _SINGLE and not _LINE_SEPARATORS.isdisjoint(text):
+            return re.sub("([\u2028\u2029])(?=.)", "\\1" + " " * indent, text, flags=re.DOTALL)
         return text if column + len(text) <= _WIDTH or " " not in text else _folded(text, style, column, indent)
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return _float(value)
+        return float_text(value)
     if isinstance(value, (dict, list)):
         return "{}" if isinstance(value, dict) else "[]"
     return str(value)
@@ -216,23 +219,6 @@ def _escape(one: str) -> str:
     if code <= 0xFF:
         return f"\\x{code:02X}"
     return f"\\u{code:04X}" if code <= 0xFFFF else f"\\U{code:08X}"
-
-
-def _float(value: float) -> str:
-    """strconv.FormatFloat(value, 'g', -1, 64), in which JSON's integral floats are read as integers first."""
-    if value.is_integer() and abs(value) < 2**63:
-        return str(int(value))
-    digits, _, exponent = f"{value!r}".partition("e")
-    mantissa = digits.lstrip("-").replace(".", "")
-    point = digits.lstrip("-").find(".") if "." in digits else len(mantissa)
-    leading = len(mantissa) - len(mantissa.lstrip("0"))
-    power = point - leading - 1 + int(exponent or 0)
-    significant = mantissa.strip("0")
-    sign = "-" if value < 0 else ""
-    if -4 <= power < 21 and not exponent and power < 6:
-        return f"{sign}{digits.lstrip('-')}"
-    fraction = f".{significant[1:]}" if len(significant) > 1 else ""
-    return f"{sign}{significant[0]}{fraction}e{'-' if power < 0 else '+'}{abs(power):02d}"
 
 
 # --- order of keys ---------------------------------------------------------------------------------------------------
