@@ -152,6 +152,12 @@ def split_change(row: bytes) -> tuple[bytes, bytes | None, bytes]:
     return row[HEAD.size : body], row[body:rest], row[rest:]
 
 
+def changed_key(row: bytes) -> bytes:
+    """The encoded key of a change's row."""
+    _, _, _, key_bytes, _ = HEAD.unpack_from(row)
+    return row[HEAD.size : HEAD.size + key_bytes]
+
+
 def decode_stamp(row: bytes) -> Stamp:
     return Stamp(*HEAD.unpack_from(row)[:3])
 

@@ -7,10 +7,13 @@ from typing import Any, Self
 
 from ledger.apimachinery.resource import GroupResource, Key
 from ledger.log.api import Bodies, Read
-from ledger.log.codec import PLAIN, table_key
+from ledger.log.codec import PLAIN, changed_key, number, table_key
 from ledger.projections.api import Stored
 from ledger.projections.history import DELETIONS, GONE, HISTORY, deletion_bounds, version_bounds
 from ledger.projections.state import TABLE, bounds, decode_changed, decode_stored, encoded_key
+
+
+FEW_CHANGES = 5000  # up to so many changes since, counting looks at them instead of at every object
 
 
 class OpenView:
@@ -82,7 +85,14 @@ class PastView(OpenView):
             due = next(deleted, None)
 
     def count(self, resource: GroupResource, namespace: str = "", after: tuple[str, str] | None = None) -> int:
-        return sum(1 for _ in self.scan(resource, namespace, after))
+        if self.read.head() - self.revision > FEW_CHANGES:
+            return sum(1 for _ in self.scan(resource, namespace, after))
+        start, stop = bounds(resource, namespace, after)
+        count = self.read.count(TABLE, start, stop)
+        for raw, encoded in self._touched_since(start, stop).items():
+            count -= self.read.get(TABLE, raw) is not None
+            count += self._as_of(encoded) is not None
+        return count
 
     def _as_of(self, encoded: bytes) -> Stored | None:
         found = self.read.last(HISTORY, *version_bounds(encoded, self.revision))
@@ -91,6 +101,16 @@ class PastView(OpenView):
         revision = found[0][-8:]
         row = self.read.get("changes", revision)
         return None if row is None else decode_changed(int.from_bytes(revision, "big"), row, self.bodies)
+
+    def _touched_since(self, start: bytes, stop: bytes) -> dict[bytes, bytes]:
+        """Table key -> encoded key of the objects in a range that were changed in any way after the revision."""
+        found = {}
+        for _, row in self.read.scan("changes", number(self.revision + 1), number(self.read.head() + 1)):
+            encoded = changed_key(row)
+            raw = table_key(encoded)
+            if start <= raw < stop:
+                found[raw] = encoded
+        return found
 
     def _deleted_since(self, resource: GroupResource, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
         """(table key, encoded key) of the objects deleted after the revision, each once, sorted by table key."""

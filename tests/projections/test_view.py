@@ -159,9 +159,13 @@ class Model:
         self.states.append(state)
 
 
+@pytest.mark.parametrize("few_changes", [0, 1 << 30])
 @pytest.mark.parametrize("engine", ["lmdb", "memory"])
 @in_trio
-async def test_every_past_state_is_what_it_was(engine: str, tmp_path: Path) -> None:
+async def test_every_past_state_is_what_it_was(
+    engine: str, few_changes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.projections.view.FEW_CHANGES", few_changes)
     seed = random.randrange(1 << 32)
     print("seed", seed)
     chance = random.Random(seed)
