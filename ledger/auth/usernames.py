@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
+from ledger.apimachinery.names import is_dns1123_label, is_dns1123_subdomain
 
 _SERVICE_ACCOUNT = "system:serviceaccount:"
 _NODE = "system:node:"
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
 def service_account_username(namespace: str, name: str) -> str:
@@ -23,7 +21,7 @@ def split_service_account(username: str) -> tuple[str, str] | None:
     if not username.startswith(_SERVICE_ACCOUNT):
         return None
     namespace, separator, name = username.removeprefix(_SERVICE_ACCOUNT).partition(":")
-    if not separator or not _is_label(namespace) or not _is_subdomain(name):
+    if not separator or is_dns1123_label(namespace) or is_dns1123_subdomain(name):
         return None
     return namespace, name
 
@@ -33,12 +31,4 @@ def node_of(username: str) -> str:
     if not username.startswith(_NODE):
         return ""
     name = username.removeprefix(_NODE)
-    return name if _is_subdomain(name) else ""
-
-
-def _is_label(text: str) -> bool:
-    return len(text) <= 63 and _LABEL.fullmatch(text) is not None
-
-
-def _is_subdomain(text: str) -> bool:
-    return len(text) <= 253 and _SUBDOMAIN.fullmatch(text) is not None
+    return "" if is_dns1123_subdomain(name) else name
