@@ -12,7 +12,6 @@ from ledger.projections.api import Stored
 from ledger.projections.history import DELETIONS, GONE, HISTORY, deletion_bounds, version_bounds
 from ledger.projections.state import TABLE, bounds, decode_changed, decode_stored, encoded_key
 
-
 FEW_CHANGES = 5000  # up to so many changes since, counting looks at them instead of at every object
 
 
