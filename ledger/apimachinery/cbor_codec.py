@@ -10,6 +10,7 @@ import base64
 import binascii
 import io
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import cbor2
@@ -30,7 +31,7 @@ def dumps(value: Any) -> bytes:
 def loads(data: bytes) -> Any:
     """The value; raises CborError."""
     try:
-        with io.BytesIO(data) as stream:
+        with io.BytesIO(data.removeprefix(SELF_DESCRIBED)) as stream:
             value = cbor2.CBORDecoder(stream, tag_hook=_tagged).decode()
             rest = stream.read(1)
     except (cbor2.CBORDecodeError, ValueError, RecursionError, OverflowError) as error:
@@ -64,9 +65,9 @@ def _incoming(value: Any, depth: int) -> Any:
             return value.decode()
         except UnicodeDecodeError:
             raise CborError("cbor: invalid UTF-8 string") from None
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {_key(key): _incoming(one, depth + 1) for key, one in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):  # below a tag cbor2 makes everything immutable
         return [_incoming(one, depth + 1) for one in value]
     if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
         raise CborError(f"cbor: cannot unmarshal integer {value} into Go value of type int64")
