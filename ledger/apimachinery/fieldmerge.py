@@ -25,11 +25,11 @@ def check(value: Any, made: Type, doubles: bool = False) -> None:
 def _errors(value: Any, made: Type, path: str, doubles: bool) -> list[str]:
     match made.kind(value):
         case "map":
-            assert made.map
-            return _map_errors(value, made.map, path, doubles)
+            assert made.map_type
+            return _map_errors(value, made.map_type, path, doubles)
         case "list":
-            assert made.list
-            return _list_errors(value, made.list, path, doubles)
+            assert made.list_type
+            return _list_errors(value, made.list_type, path, doubles)
         case _:
             expected = _scalar_error(value, made.scalar)
             return [_at(path, expected)] if expected else []
@@ -99,17 +99,17 @@ def merge(live: Any, config: Any, made: Type) -> Any:
         return live
     kind = made.kind(config)
     if kind == "map":
-        assert made.map
+        assert made.map_type
         mine, theirs = live if isinstance(live, dict) else None, config if isinstance(config, dict) else None
-        if made.map.atomic or not (mine or theirs):
+        if made.map_type.atomic or not (mine or theirs):
             return config
-        return _merge_maps(mine or {}, theirs or {}, made.map)
+        return _merge_maps(mine or {}, theirs or {}, made.map_type)
     if kind == "list":
-        assert made.list
+        assert made.list_type
         own, given = live if isinstance(live, list) else None, config if isinstance(config, list) else None
-        if not made.list.associative or not (own or given):
+        if not made.list_type.associative or not (own or given):
             return config
-        return _merge_lists(own or [], given or [], made.list)
+        return _merge_lists(own or [], given or [], made.list_type)
     return config
 
 
@@ -170,11 +170,11 @@ def remove(value: Any, fields: FieldSet, made: Type) -> Any:
         return value
     match made.kind(value):
         case "map" if isinstance(value, dict):
-            assert made.map
-            return None if made.map.atomic else _remove_from_map(value, fields, made.map) or None
+            assert made.map_type
+            return None if made.map_type.atomic else _remove_from_map(value, fields, made.map_type) or None
         case "list" if isinstance(value, list):
-            assert made.list
-            return _remove_from_list(value, fields, made.list) or None if made.list.associative else None
+            assert made.list_type
+            return _remove_from_list(value, fields, made.list_type) or None if made.list_type.associative else None
         case "scalar":
             return value
     return None

@@ -41,42 +41,39 @@ class MapType:
 class Type:
     """What a value may be: any of a scalar ("string", "numeric", "boolean", "untyped"), a list and a map."""
 
-    __slots__ = ("list", "map", "scalar")
+    __slots__ = ("list_type", "map_type", "scalar")
 
-    def __init__(self, scalar: str = "", list: ListType | None = None, map: MapType | None = None) -> None:
-        self.scalar, self.list, self.map = scalar, list, map
+    def __init__(self, scalar: str = "", list_type: ListType | None = None, map_type: MapType | None = None) -> None:
+        self.scalar, self.list_type, self.map_type = scalar, list_type, map_type
 
     def kind(self, value: Any) -> str:
         """ "map", "scalar" or "list": by the value if the type allows it, else the first the type has."""
         if isinstance(value, dict):
-            if self.map:
+            if self.map_type:
                 return "map"
-        elif isinstance(value, list_):
-            if self.list:
+        elif isinstance(value, list):
+            if self.list_type:
                 return "list"
         elif value is not None and self.scalar:
             return "scalar"
-        return "map" if self.map else "scalar" if self.scalar else "list"
+        return "map" if self.map_type else "scalar" if self.scalar else "list"
 
     @property
     def several(self) -> bool:
         """Whether the value decides what it is."""
-        return bool(self.scalar) + (self.list is not None) + (self.map is not None) > 1
-
-
-list_ = list  # the name is taken inside Type
+        return bool(self.scalar) + (self.list_type is not None) + (self.map_type is not None) > 1
 
 
 def _untyped(nested_maps_apart: bool) -> Type:
     """Values without a schema: lists are one piece; maps too, or (deduced) their entries are owned one by one."""
     whole = Type("untyped")
-    whole.list, whole.map = ListType(False, (), whole), MapType(atomic=True)
-    whole.map.element = whole
+    whole.list_type, whole.map_type = ListType(False, (), whole), MapType(atomic=True)
+    whole.map_type.element = whole
     if not nested_maps_apart:
         return whole
-    deduced = Type("untyped", list=ListType(False, (), whole), map=MapType(atomic=False))
-    assert deduced.map
-    deduced.map.element = deduced
+    deduced = Type("untyped", ListType(False, (), whole), MapType(atomic=False))
+    assert deduced.map_type
+    deduced.map_type.element = deduced
     return deduced
 
 
@@ -130,9 +127,9 @@ class _Compiler:
     def _fill(self, made: Type, schema: Schema, preserve: bool) -> None:
         match schema.get("type", ""):
             case "object":
-                made.map = self._map(schema, preserve)
+                made.map_type = self._map(schema, preserve)
             case "array":
-                made.list = self._list(schema, preserve)
+                made.list_type = self._list(schema, preserve)
             case "integer" | "number":
                 made.scalar = "numeric"
             case "boolean":
@@ -141,7 +138,7 @@ class _Compiler:
                 made.scalar = "string" if schema.get("format", "") in ("", "byte") else "untyped"
             case _:
                 made.scalar = "untyped"
-                made.list, made.map = self._list(schema, preserve), self._map(schema, preserve)
+                made.list_type, made.map_type = self._list(schema, preserve), self._map(schema, preserve)
 
     def _list(self, schema: Schema, preserve: bool) -> ListType:
         items = schema.get("items")
@@ -175,11 +172,11 @@ class _Compiler:
     @staticmethod
     def _overridden(made: Type, relation: str | None) -> Type:
         """A property may say that the map type it refers to is one piece, or is not."""
-        if relation is None or made.map is None:
+        if relation is None or made.map_type is None:
             return made
         own = MapType(relation == "atomic")
-        own.fields, own.element = made.map.fields, made.map.element
-        return Type(made.scalar, made.list, own)
+        own.fields, own.element = made.map_type.fields, made.map_type.element
+        return Type(made.scalar, made.list_type, own)
 
 
 def _referred(schema: Schema) -> Schema:

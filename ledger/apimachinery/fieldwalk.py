@@ -29,11 +29,11 @@ def field_set(value: Any, made: Type) -> FieldSet:
 def _fields_below(value: Any, made: Type) -> Below:
     match made.kind(value):
         case "map":
-            assert made.map
-            return MEMBER if made.map.atomic else _map_fields(value, made.map)
+            assert made.map_type
+            return MEMBER if made.map_type.atomic else _map_fields(value, made.map_type)
         case "list":
-            assert made.list
-            return _list_fields(value, made.list) if made.list.associative else MEMBER
+            assert made.list_type
+            return _list_fields(value, made.list_type) if made.list_type.associative else MEMBER
         case _:
             return MEMBER
 
@@ -98,7 +98,11 @@ _ADDED: _Difference = (None, None, MEMBER)
 
 
 def compare(old: Any, new: Any, made: Type) -> Comparison:
-    """What changed from `old` to `new`, by the paths of `made`. Raises TypeMismatch for a list element without a name."""
+    """What changed from `old` to `new`, by the paths of `made`. Raises TypeMismatch for a list element without a name.
+
+    Numbers are equal by value (1 is 1.0, as upstream has it). So are true and 1, which only a value without a schema can
+    turn into one another: comparing equal parts at the speed of `==` is worth more.
+    """
     removed, modified, added = _compare(old, new, made)
     return Comparison(removed or {}, modified or {}, added or {})
 
@@ -119,17 +123,17 @@ def _compare(old: Any, new: Any, made: Type) -> _Difference:
 
 def _compare_as(kind: str, old: Any, new: Any, made: Type) -> _Difference:
     if kind == "map":
-        assert made.map
+        assert made.map_type
         before, after = old if isinstance(old, dict) else None, new if isinstance(new, dict) else None
-        if made.map.atomic or not (before or after):
+        if made.map_type.atomic or not (before or after):
             return _leaf(old, new)
-        difference = _compare_maps(before or {}, after or {}, made.map)
+        difference = _compare_maps(before or {}, after or {}, made.map_type)
     elif kind == "list":
-        assert made.list
+        assert made.list_type
         first, second = old if isinstance(old, list) else None, new if isinstance(new, list) else None
-        if not made.list.associative or not (first or second):
+        if not made.list_type.associative or not (first or second):
             return _leaf(old, new)
-        difference = _compare_lists(first or [], second or [], made.list)
+        difference = _compare_lists(first or [], second or [], made.list_type)
     else:
         return _leaf(old, new)
     removed, modified, added = difference
@@ -241,10 +245,10 @@ def _descend(made: Type | None, element: str) -> tuple[bool, Type | None]:
     """(is it a declared field, the type below it)."""
     if made is None:
         return False, None
-    if made.map and element[:2] == "f:":
-        declared = made.map.fields.get(element[2:])
-        return declared is not None, declared or made.map.element
-    return False, made.list.element if made.list and element[:2] == "k:" else None
+    if made.map_type and element[:2] == "f:":
+        declared = made.map_type.fields.get(element[2:])
+        return declared is not None, declared or made.map_type.element
+    return False, made.list_type.element if made.list_type and element[:2] == "k:" else None
 
 
 def reconciled(fields: FieldSet, made: Type) -> FieldSet:
@@ -254,7 +258,7 @@ def reconciled(fields: FieldSet, made: Type) -> FieldSet:
 
 def _reconciled(below: FieldSet, made: Type, atomic_owner: bool) -> FieldSet:
     """`atomic_owner`: the path is a member with nothing below, so it is owned as one piece already."""
-    whole = made.map
+    whole = made.map_type
     if whole is not None:
         if whole.element is DEDUCED and not whole.fields:
             return below
@@ -262,7 +266,7 @@ def _reconciled(below: FieldSet, made: Type, atomic_owner: bool) -> FieldSet:
             return MEMBER if below else below
     elif made.scalar:
         return below
-    elif made.list and not made.list.associative and not atomic_owner:
+    elif made.list_type and not made.list_type.associative and not atomic_owner:
         return MEMBER
     changed: FieldSet | None = None
     for element, deeper in below.items():
@@ -277,7 +281,7 @@ def _reconciled(below: FieldSet, made: Type, atomic_owner: bool) -> FieldSet:
 
 
 def _element_type(made: Type, element: str) -> Type | None:
-    if made.map is not None:
+    if made.map_type is not None:
         name = element[2:] if element[:2] == "f:" else ""
-        return made.map.fields.get(name) or made.map.element
-    return made.list.element if made.list else None
+        return made.map_type.fields.get(name) or made.map_type.element
+    return made.list_type.element if made.list_type else None
