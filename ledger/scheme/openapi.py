@@ -19,6 +19,7 @@ from ledger.apimachinery.resource import Schema
 from ledger.scheme import prose
 from ledger.scheme.builtin import group_versions
 from ledger.scheme.data_files import data_file, load_json
+from ledger.scheme.definition import ResourceDefinition, Version
 from ledger.scheme.openapi_custom import custom_list_schema, custom_schema, schema_names
 from ledger.scheme.openapi_paths import META, paths_of
 from ledger.scheme.schemas import PREFIX, raw_schemas
@@ -68,28 +69,52 @@ def url(name: str, hash: str) -> str:
     return f"/openapi/v3/{name}?hash={hash}"
 
 
-@functools.lru_cache(maxsize=512)
 def address(scheme: Scheme, name: str) -> str:
-    """The hash of a document. Cheap for a built-in that is served as upstream serves it."""
-    known = _recorded()["hashes"].get(name)
-    if known and _is_whole(scheme, name):
-        return known if prose.descriptions() else f"{known}-PLAIN"
-    found = document(scheme, name)
-    assert found is not None
-    return found.hash
+    """The hash of a document that exists. Cheap for a built-in that is served as upstream serves it."""
+    return _hash(_subject(scheme, name))
 
 
-@functools.lru_cache(maxsize=16)
 def document(scheme: Scheme, name: str) -> Document | None:
     """One document; None when there is none of this name."""
-    made = build(scheme, name)
-    if made is None:
+    if name not in names(scheme):
         return None
-    body = go_json(made)
-    known = _recorded()["hashes"].get(name)
-    if known and _is_whole(scheme, name):
-        return Document(body, address(scheme, name))
-    return Document(body, hashlib.sha512(body).hexdigest().upper())
+    subject = _subject(scheme, name)
+    return Document(_body(subject), _hash(subject))
+
+
+class Subject:
+    """What a document is about: equal, and so built once, as long as the very same definitions are served."""
+
+    __slots__ = ("_identity", "group", "name", "served", "version")
+
+    def __init__(self, name: str, served: list[tuple[ResourceDefinition, Version]]) -> None:
+        self.name, self.served = name, served
+        self.group, self.version = _group_version(name)
+        self._identity = (name, *(id(definition) for definition, _ in served))
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Subject) and self._identity == other._identity
+
+
+def _subject(scheme: Scheme, name: str) -> Subject:
+    group, version = _group_version(name)
+    return Subject(name, scheme.resources(group, version) if version else [])
+
+
+@functools.lru_cache(maxsize=4096)
+def _hash(subject: Subject) -> str:
+    known = _recorded()["hashes"].get(subject.name)
+    if known and _is_whole(subject):
+        return known if prose.descriptions() else f"{known}-PLAIN"
+    return hashlib.sha512(_body(subject)).hexdigest().upper()
+
+
+@functools.lru_cache(maxsize=32)
+def _body(subject: Subject) -> bytes:
+    return go_json(_built(subject))
 
 
 def go_json(value: Any) -> bytes:
@@ -102,51 +127,41 @@ def go_json(value: Any) -> bytes:
 
 def build(scheme: Scheme, name: str) -> dict[str, Any] | None:
     """The document as an object."""
-    if name not in names(scheme):
-        return None
-    group, version = _group_version(name)
-    found = parts(scheme, name)
-    referenced = collect(found.paths, found.schemas)
+    return _built(_subject(scheme, name)) if name in names(scheme) else None
+
+
+def _built(subject: Subject) -> dict[str, Any]:
+    paths, schemas = _parts(subject)
+    referenced = collect(paths, schemas)
+    only_custom = bool(subject.served) and all(definition.custom for definition, _ in subject.served)
     for always in _IN_EVERY_GROUP:
         if always in referenced:
-            kinds = registered(always) if found.custom else _kinds(always, group, version)
+            kinds = registered(always) if only_custom else _kinds(always, subject.group, subject.version)
             referenced[always] = {**referenced[always], "x-kubernetes-group-version-kind": kinds}
     components: dict[str, Any] = {"schemas": referenced} if referenced else {}
-    if not found.custom:
-        components["securitySchemes"] = _SECURITY
     info = {"title": "Kubernetes CRD Swagger", "version": "v0.1.0"}
-    if not found.custom:
+    if not only_custom:
+        components["securitySchemes"] = _SECURITY
         info = {"title": "Kubernetes", "version": load_json("resources.json")["kubernetes"].rpartition(".")[0]}
-    return {"openapi": "3.0.0", "info": info, "paths": found.paths, "components": components}
+    return {"openapi": "3.0.0", "info": info, "paths": paths, "components": components}
 
 
-class Parts(NamedTuple):
-    """What a document is made of."""
-
-    paths: dict[str, Any]
-    schemas: dict[str, Schema]  # every schema it may refer to, without descriptions of built-ins
-    custom: bool  # describes custom resources only
-
-
-def parts(scheme: Scheme, name: str) -> Parts:
-    group, version = _group_version(name)
-    recorded = _recorded()["paths"].get(name, {})
-    definitions = raw_schemas()
-    served = scheme.resources(group, version) if version else []
-    by_rule = [(definition, one) for definition, one in served if definition.custom or not recorded]
-    if version:
-        resources = {definition.resource for definition, _ in served if not definition.custom}
+def _parts(subject: Subject) -> tuple[dict[str, Any], dict[str, Schema]]:
+    """The paths of a document, and every schema they may refer to, built-ins without their descriptions."""
+    recorded = _recorded()["paths"].get(subject.name, {})
+    schemas = dict(raw_schemas())
+    by_rule = [(definition, one) for definition, one in subject.served if definition.custom or not recorded]
+    if subject.version:
+        resources = {definition.resource for definition, _ in subject.served if not definition.custom}
         recorded = {path: item for path, item in recorded.items() if _resource_of(path) in resources | {""}}
     paths = {path: _expanded(item) for path, item in recorded.items()}
     for definition, one in by_rule:
         schema, schema_list = schema_names(definition, one)
         paths |= paths_of(definition, one, schema, schema_list, _parameter)
         if definition.custom:
-            definitions = definitions | {
-                schema: custom_schema(definition, one),
-                schema_list: custom_list_schema(definition, one, schema),
-            }
-    return Parts(dict(sorted(paths.items())), definitions, bool(by_rule) and all(one.custom for one, _ in served))
+            schemas[schema] = custom_schema(definition, one)
+            schemas[schema_list] = custom_list_schema(definition, one, schema)
+    return dict(sorted(paths.items())), schemas
 
 
 def collect(paths: Any, schemas: dict[str, Schema]) -> dict[str, Schema]:
@@ -229,13 +244,12 @@ def _resource_of(path: str) -> str:
     return rest[0] if rest else ""
 
 
-def _is_whole(scheme: Scheme, name: str) -> bool:
+def _is_whole(subject: Subject) -> bool:
     """Whether this group-version is served exactly as recorded."""
-    group, version = _group_version(name)
-    if not version:
+    if not subject.version:
         return True
-    recorded = {_resource_of(path) for path in _recorded()["paths"][name]} - {""}
-    return recorded == {definition.resource for definition, _ in scheme.resources(group, version)}
+    recorded = {_resource_of(path) for path in _recorded()["paths"][subject.name]} - {""}
+    return recorded == {definition.resource for definition, _ in subject.served}
 
 
 def _kinds(name: str, group: str, version: str) -> list[dict[str, str]]:

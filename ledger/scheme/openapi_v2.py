@@ -150,7 +150,10 @@ def _operation(operation: dict[str, Any]) -> dict[str, Any]:
     if parameters:
         found["parameters"] = parameters
     found["responses"] = {code: _response(one) for code, one in responses.items()}
-    return found | {key: value for key, value in operation.items() if key.startswith("x-") or key == "deprecated"}
+    extensions = {key: value for key, value in operation.items() if key.startswith("x-")}
+    if kind := extensions.get("x-kubernetes-group-version-kind"):
+        extensions["x-kubernetes-group-version-kind"] = dict(sorted(kind.items()))  # a map in v2, a struct in v3
+    return found | {key: operation[key] for key in ("deprecated",) if key in operation} | extensions
 
 
 def _place(media_type: str) -> tuple[int, str]:

@@ -61,6 +61,10 @@ class Scheme:
         """The resource whether or not any version of it is served."""
         return self.definitions.get(resource)
 
+    def owner(self, definition: ResourceDefinition) -> ResourceDefinition:
+        """The resource that stores this one's objects: itself, for all but a few (events.k8s.io, extensions)."""
+        return definition if definition.storage is None else self.definitions[definition.storage]
+
     def groups(self) -> tuple[Group, ...]:
         """The groups with anything served, the core group first, in the order of /apis."""
         return self._groups

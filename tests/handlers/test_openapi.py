@@ -58,7 +58,7 @@ def test_the_v2_document_for_older_go_clients_is_gnostics_protobuf() -> None:
     asked = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
     answer = send(HANDLER, request("GET", "/openapi/v2", headers={"accept": asked}))
     assert dict(answer.headers)["content-type"] == "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-    assert answer.body.startswith(b"\n\x032.0\x12\x12\n\nKubernetes\x12\x041.37")
+    assert answer.body.startswith(b"\n\x032.0\x12\x12\n\nKubernetes\x12\x041.37")  # swagger, info
     # Extensions are kept as YAML.
     assert b'group: ""\nkind: ConfigMap\nversion: v1\n' in answer.body
     assert b"x-kubernetes-list-map-keys\x12\t\x12\x07- name\n" in answer.body

@@ -57,6 +57,13 @@ def test_facts_of_a_resource(
     assert SCHEME.for_kind(version.kind) == found
 
 
+def test_the_owner_of_a_resource_has_the_version_its_objects_are_stored_in() -> None:
+    for definition in SCHEME.definitions.values():
+        owner = SCHEME.owner(definition)
+        assert owner.group_resource == definition.stored_as
+        assert definition.storage_version in owner.versions
+
+
 def test_schemas_are_whole_and_shared() -> None:
     def schema(resource: str, group: str = "apps") -> dict:
         found = SCHEME.find(GVR(group, "v1", resource))
