@@ -70,10 +70,13 @@ class Facts(NamedTuple):
 
 def facts_of(record: RawRecord) -> Facts:
     """Raises Unusable."""
-    reference = _part(record, "objectRef")
-    answer = record.get("responseObject")
-    if answer is not None and not (isinstance(answer, dict) and isinstance(answer.get("metadata", {}), dict | None)):
-        raise Unusable("responseObject is not an object")
+    reference, answer = _part(record, "objectRef"), record.get("responseObject")
+    for value in reference.values():
+        if type(value) is not str:
+            raise Unusable("objectRef has members that are not strings")
+    if answer is not None:
+        check_object(answer)
+    _check_envelope(record)
     group, resource = reference.get("apiGroup", ""), reference.get("resource", "")
     return Facts(
         verb=record["verb"],
@@ -98,9 +101,38 @@ def _key(group: str, resource: str, reference: Object, answer: Object) -> Key:
         name = (answer.get("metadata") or {}).get("name") or ""  # generateName: only the answer tells it
     if (group, resource) == ("", "namespaces"):
         namespace = ""  # a namespace's objectRef names itself in both places
-    if not all(isinstance(part, str) for part in (group, resource, name, namespace)):
-        raise Unusable("objectRef has members that are not strings")
     return Key(group, resource, namespace, name)
+
+
+def _check_envelope(record: RawRecord) -> None:
+    """What `event_of` relies on, so that a record is either used whole or not at all."""
+    code = _part(record, "responseStatus").get("code", 0)
+    if type(code) is not int:
+        raise Unusable("responseStatus.code is not a number")
+    for name in ("user", "impersonatedUser"):
+        user = _part(record, name)
+        if not isinstance(user.get("groups") or [], list) or not isinstance(user.get("extra") or {}, dict):
+            raise Unusable(f"{name} is not a user")
+    if not isinstance(record.get("sourceIPs") or [], list):
+        raise Unusable("sourceIPs is not a list")
+    _part(record, "annotations")
+
+
+def check_object(answer: Any) -> None:
+    """Raises Unusable unless it is an object, or a list of objects, with metadata as Kubernetes has it."""
+    if not isinstance(answer, dict):
+        raise Unusable("responseObject is not an object")
+    meta = answer.get("metadata") or {}
+    if type(meta) is not dict or type(meta.get("resourceVersion", "")) is not str:
+        raise Unusable("the answer's metadata is not that of an object")
+    if type(meta.get("name", "")) is not str or type(meta.get("labels") or {}) is not dict:
+        raise Unusable("the answer's metadata is not that of an object")
+    if type(meta.get("finalizers") or []) is not list:
+        raise Unusable("the answer's metadata is not that of an object")
+    items = answer.get("items")
+    if isinstance(items, list) and str(answer.get("kind", "")).endswith("List"):
+        for item in items:
+            check_object(item)
 
 
 def _held(reference: Object, request: Any) -> int:

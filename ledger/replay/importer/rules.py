@@ -120,7 +120,7 @@ def collection(facts: Facts) -> Step | None:
     if facts.verb != "deletecollection":
         return None
     items = (facts.answer or {}).get("items")
-    if not isinstance(items, list):
+    if not isinstance(items, list) or not facts.kind.endswith("List"):
         return Step(Effect.SELECTED, facts.key)
     keys = tuple(item_key(facts.key, item) for item in items)
     return Step(Effect.COLLECTION, facts.key, floor=facts.revision, items=keys) if keys else None
