@@ -122,18 +122,17 @@ class FieldSelector:
     def __str__(self) -> str:
         return ",".join(map(str, self.requirements))
 
-    def check(
-        self, extra: Collection[str] = (), common: Collection[str] = ("metadata.name", "metadata.namespace")
-    ) -> None:
+    def check(self, extra: Collection[str] = (), refusal: str = "field label not supported") -> None:
         """Raises SelectorError for a field that is not selectable: `extra` are those the resource itself declares.
 
-        A resource that declares none gets apimachinery's default text, the others that of their conversion functions.
+        A resource that declares none gets apimachinery's default text, the others that of their conversion functions,
+        which `refusal` begins.
         """
         for one in self.requirements:
-            if one.field in common or one.field in extra:
+            if one.field in ("metadata.name", "metadata.namespace") or one.field in extra:
                 continue
             if extra:
-                raise SelectorError(f"field label not supported: {one.field}")
+                raise SelectorError(f"{refusal}: {one.field}")
             raise SelectorError(
                 f'{quoted(one.field)} is not a known field selector: only "metadata.name", "metadata.namespace"'
             )
