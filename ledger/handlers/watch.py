@@ -38,7 +38,7 @@ async def watch(api: Api, call: Call, revision: int | None = None) -> Response:
             text = f"too old resource version: {given} ({compacted.oldest})"
             await write(frames.error(StatusError(410, "Expired", text)))
 
-    return Response(200, [("content-type", frames.content_type)], stream=stream)
+    return Response(200, [("content-type", frames.content_type)], stream=stream, endless=True)
 
 
 def _check_revision(options: ListOptions) -> None:

@@ -21,6 +21,7 @@ from ledger.scheme.definition import ResourceDefinition, Version
 from ledger.scheme.normalize import normalize
 from ledger.scheme.strategies import Context
 from ledger.scheme.strategies.deletion import pod_grace_period
+from ledger.scheme.strategies.validation import validate_create, validate_update
 
 
 class Builtins:
@@ -91,7 +92,7 @@ class Builtins:
         """DeleteOptions and the like, of whatever group version; None when there is no body."""
         if not body:
             return None
-        expected = GVK("meta.k8s.io", "v1", kind)
+        expected = GVK("", "v1", kind)
         return codec.decode(body, content_type, expected, validation="Ignore", accepts=lambda _: True).obj
 
     def to_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object:
@@ -127,6 +128,11 @@ class Builtins:
             self._convert(definition),
         )
         metadata = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
+        if subresource == "scale":
+            # Upstream's mapping between a Scale and its object loses the time of entries that are no apply.
+            for entry in entries:
+                if entry.get("subresource") == "scale" and entry["operation"] == "Update":
+                    entry.pop("time", None)
         if entries:
             metadata["managedFields"] = entries
         return {**obj, "metadata": metadata}
@@ -147,7 +153,7 @@ class Builtins:
 
     def before_create(self, definition: ResourceDefinition, obj: Object, context: Context) -> None:
         strategies.prepare_for_create(definition, obj, context)
-        errors = getattr(strategies, "validate_create", lambda *a: [])(definition, obj, context)
+        errors = validate_create(definition, obj, context)
         if errors:
             raise invalid(definition.group, definition.kind, obj["metadata"].get("name", ""), errors)
         context.warnings += getattr(strategies, "warnings", lambda *a: [])(definition, obj, None)
@@ -157,7 +163,7 @@ class Builtins:
         self, definition: ResourceDefinition, subresource: str, obj: Object, old: Object, context: Context
     ) -> None:
         strategies.prepare_for_update(definition, obj, old, context, subresource)
-        errors = getattr(strategies, "validate_update", lambda *a: [])(definition, obj, old, context, subresource)
+        errors = validate_update(definition, obj, old, context, subresource)
         if errors:
             raise invalid(definition.group, definition.kind, obj["metadata"].get("name", ""), errors)
         context.warnings += getattr(strategies, "warnings", lambda *a: [])(definition, obj, old)

@@ -44,14 +44,31 @@ def wipe_system_fields(metadata: dict[str, Any]) -> None:
         metadata.pop(name, None)
 
 
+def owner_references_warning(metadata: dict[str, Any], after_admission: bool) -> str:
+    """Drops owner references that are there twice; what the client is told of it, "" when nothing was."""
+    kept: list[Any] = []
+    twice = []
+    for reference in metadata.get("ownerReferences") or ():
+        if reference in kept:
+            twice.append(reference.get("uid", ""))
+        else:
+            kept.append(reference)
+    if not twice:
+        return ""
+    metadata["ownerReferences"] = kept
+    when = " after mutating admission happens" if after_admission else ""
+    return (
+        f".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may"
+        f" reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {', '.join(twice)}"
+    )
+
+
 def fill_system_fields(definition: ResourceDefinition, obj: Object, now: int, uid: str) -> None:
     metadata = obj["metadata"]
     metadata["uid"] = uid
     metadata["creationTimestamp"] = rfc3339(now)
     if definition.traits.tracks_generation:
         metadata["generation"] = 1
-    else:
-        metadata.pop("generation", None)
 
 
 def check_revision(definition: ResourceDefinition, name: str, given: str, revision: int) -> None:

@@ -88,8 +88,9 @@ class Registry:
         metadata = obj["metadata"]
         decide.wipe_system_fields(metadata)
         decide.check_namespace(call.definition, metadata, call.namespace)
-        if metadata.get("resourceVersion"):
+        if metadata.get("resourceVersion") and not options.dry_run:
             raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
+        self._dedup(call, metadata, False)
         base = metadata.get("generateName", "") if not metadata.get("name") else ""
         for attempt in range(GENERATE_ATTEMPTS_MAX):
             if base:
@@ -116,13 +117,14 @@ class Registry:
             attributes.guards.clear()
             await self.admission.admit(attributes)
             obj = attributes.object or obj
+            self._dedup(call, obj["metadata"], True)
             self.behaviour.before_create(definition, obj, context)
             await self.admission.validate(attributes)
             self._tell(call, attributes, context)
             if options.dry_run:
                 with self.store.view() as view:
-                    if view.get(call.key) is not None:
-                        raise already_exists(resource, call.name)
+                    if (existing := view.get(call.key)) is not None:
+                        raise self._exists(call, existing)
                 return Written(_unsaved(definition, obj), created=True)
             change = change_of(definition, obj, expect=0)
             try:
@@ -130,8 +132,16 @@ class Registry:
                 return Written(_as_stored(change, revisions[0]), created=True)
             except Conflict as lost:
                 if lost.key == change.key:
-                    raise already_exists(resource, call.name) from None
+                    with self.store.view() as view:
+                        existing = view.get(call.key)
+                    raise self._exists(call, existing) from None
         raise modified(resource, call.name)
+
+    def _exists(self, call: Call, existing: Stored | None) -> StatusError:
+        error = already_exists(call.definition.group_resource, call.name)
+        if existing is not None and "deletionTimestamp" in decode(existing)["metadata"]:
+            error.message = f"object is being deleted: {error.message}"
+        return error
 
     # --- update and patch -----------------------------------------------------------------------------------------
     async def update(
@@ -178,6 +188,8 @@ class Registry:
         definition = call.definition
         metadata = wanted["metadata"]
         decide.check_namespace(definition, metadata, call.namespace)
+        if call.request.method == "PUT":
+            self._dedup(call, metadata, False)
         if metadata.get("uid") and metadata["uid"] != stored.uid and "uid" in old["metadata"]:
             self._refuse_other_uid(call, metadata["uid"], stored.uid)
         decide.check_revision(definition, call.name, metadata.pop("resourceVersion", ""), stored.revision)
@@ -188,6 +200,7 @@ class Registry:
         attributes = self._attributes(call, "UPDATE", obj, old, options)
         await self.admission.admit(attributes)
         obj = attributes.object or obj
+        self._dedup(call, obj["metadata"], True)
         decide.carry_metadata(obj, old)
         self.behaviour.before_update(definition, call.subresource, obj, old, context)
         await self.admission.validate(attributes)
@@ -308,6 +321,11 @@ class Registry:
     def _manager(self, call: Call, options: WriteOptions) -> str:
         return manager_name(options.field_manager, call.request.headers.get("user-agent"))
 
+    def _dedup(self, call: Call, metadata: dict[str, Any], after_admission: bool) -> None:
+        warning = decide.owner_references_warning(metadata, after_admission)
+        if warning:
+            call.request.warnings.append(warning)
+
     def _tell(self, call: Call, attributes: Attributes, context: Context | None) -> None:
         """Passes on what admission and validation wanted the client and the audit log to know."""
         warnings = [*attributes.warnings, *(context.warnings if context is not None else ())]
@@ -333,7 +351,10 @@ def _respliced(body: bytes, revision: int) -> bytes:
 
 
 def _unsaved(definition: ResourceDefinition, obj: Object) -> Stored:
-    """The answer to a dry-run create: it has no resourceVersion."""
+    """The answer to a dry-run create: it has no resourceVersion but the one the client sent."""
     change = change_of(definition, obj, None)
     assert change.body is not None
-    return Stored(change.key, 0, change.uid, change.api_version, change.kind, change.labels, change.fields, change.body)
+    if obj["metadata"].get("resourceVersion"):
+        change = replace(change, body=splice(change.body, int(obj["metadata"]["resourceVersion"])))
+    body = change.body or b""
+    return Stored(change.key, 0, change.uid, change.api_version, change.kind, change.labels, change.fields, body)

@@ -14,8 +14,11 @@ from ledger.apimachinery.http import Handler
 from ledger.apimachinery.resource import GroupResource, Key, Object
 from ledger.auth.api import Authorize
 from ledger.auth.authenticators import request_authenticator, token_authenticator
-from ledger.auth.authorizers import always_allow, authorizer, superusers
+from ledger.auth.authorizers import always_allow, authorizer
 from ledger.auth.certificates import Credentials
+from ledger.auth.flowschemas import GROUP as FLOW_GROUP
+from ledger.auth.flowschemas import RESOURCES as FLOW_RESOURCES
+from ledger.auth.flowschemas import FlowSchemas
 from ledger.auth.jwt import VerificationKey, load_private_key
 from ledger.auth.rbac import GROUP as RBAC_GROUP
 from ledger.auth.rbac import Rbac
@@ -91,6 +94,7 @@ def build(
     started = trio.Event()
     schemes = Schemes(store, builtin(config.runtime_config), lambda crd: None)
     rbac = _rbac(store)
+    flows = _flow_schemas(store)
     authorize = _authorize(config, rbac)
     behaviour = Builtins()
     admission = Chain(default_plugins(config.disable_admission_plugins), store.view)
@@ -131,10 +135,7 @@ def build(
             found = view.get(key)
         return None if found is None else decode(found)
 
-    def clock_s() -> int:
-        return clock() // 1_000_000
-
-    accounts = ServiceAccountTokens((ISSUER,), (public,), (ISSUER,), lookup, clock_s)
+    accounts = ServiceAccountTokens((ISSUER,), (public,), (ISSUER,), lookup, clock)
     tokens = [*_tokens(config), accounts]
     issuer = TokenIssuer(ISSUER, key, (ISSUER,), lookup, new_uid)
     special["", "serviceaccounts", "token"] = token_verb(issuer)
@@ -145,7 +146,9 @@ def build(
     special["", "pods", "binding"] = special["", "bindings", ""] = bind
     handler = Resources(api, Moments(store, schemes.now, schemes.at), Paths(exact, prefixes), special, config.read_only)
     flood = Flood(store.note)
-    recorder = Recorder(clock, new_uid, flood.note, encoder.refusal, observe=metrics.observe)
+    recorder = Recorder(
+        clock, new_uid, flood.note, encoder.refusal, flow_of=flows.flow_of, observe=metrics.observe, room=store.room
+    )
     chain = ChainConfig(
         recorder,
         request_authenticator(tokens, audiences=(ISSUER,), anonymous=config.anonymous_auth),
@@ -182,14 +185,23 @@ def _rbac(store: Store) -> Rbac:
     return rbac
 
 
+def _flow_schemas(store: Store) -> FlowSchemas:
+    flows = FlowSchemas()
+    with store.view() as view:
+        for resource in FLOW_RESOURCES:
+            flows.load((one.key, orjson.loads(one.body)) for one in view.scan(GroupResource(FLOW_GROUP, resource)))
+    store.engine.subscribe(flows.follow)
+    return flows
+
+
 def _authorize(config: Config, rbac: Rbac) -> Authorize:
     if config.authorization_mode == "AlwaysAllow":
         return always_allow
-    return authorizer([("superusers", superusers), ("RBAC", rbac.authorize)])
+    return authorizer([("rbac", rbac.authorize)])
 
 
 def _tokens(config: Config) -> list[Any]:
     if config.token_auth_file is None:
         return []
     with config.token_auth_file.open() as lines:
-        return [token_file_authenticator(parse_token_file(lines, str(config.token_auth_file)))]
+        return [token_file_authenticator(parse_token_file(lines, str(config.token_auth_file)), (ISSUER,))]
