@@ -18,7 +18,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import outcome
 import trio
 
 from ledger.log.api import Bodies, Commit, Conflict, Entry, Fold, LogClosed, Unusable
@@ -27,7 +26,7 @@ from ledger.log.event import Change, Event, Guard
 from ledger.log.lmdb_file import LmdbFile, LmdbRead
 from ledger.log.memory import check_new
 from ledger.log.refold import Progress, bring_up_to_date, checkpoint
-from ledger.log.sequencer import OBJECTS, Batch, Sequencer
+from ledger.log.sequencer import OBJECTS, Batch, Sequencer, Waiter
 from ledger.log.writer import Writer
 
 BATCH_BYTES_MAX = 8 << 20
@@ -79,9 +78,13 @@ class LmdbEngine:
         except Conflict as conflict:
             await self._until_readable(conflict)
             raise
-        self._open_batch.waiting.append((trio.lowlevel.current_task(), commit))
+        waiter = Waiter(trio.lowlevel.current_task())
+        self._open_batch.waiting.append(waiter)
         self._queued()
-        return await trio.lowlevel.wait_task_rescheduled(_not_cancellable)  # type: ignore[no-any-return]
+        await trio.lowlevel.wait_task_rescheduled(_not_cancellable)
+        if waiter.error is not None:
+            raise waiter.error
+        return commit
 
     def note(self, event: Event) -> None:
         self._check_open()
@@ -189,8 +192,8 @@ class LmdbEngine:
                 self._request_dispatch()
             for listener in self._listeners:
                 listener(batch.entries)
-            for task, commit in batch.waiting:
-                trio.lowlevel.reschedule(task, outcome.Value(commit))
+            for waiter in batch.waiting:
+                trio.lowlevel.reschedule(waiter.task)
             self._commits.unpark_all()
             if self._waiting_bytes <= WAITING_BYTES_MAX:
                 self._room.unpark_all()
@@ -200,8 +203,9 @@ class LmdbEngine:
         assert self._writer is not None
         lost = [*self._writer.stop(), *self._take_all()]
         for one in [batch, *lost] if batch is not None else lost:
-            for task, _ in one.waiting:
-                trio.lowlevel.reschedule(task, outcome.Error(self._closed_error()))
+            for waiter in one.waiting:
+                waiter.error = self._closed_error()
+                trio.lowlevel.reschedule(waiter.task)
         self._commits.unpark_all()
         self._room.unpark_all()
         self.file.close()

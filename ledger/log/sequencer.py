@@ -45,12 +45,20 @@ class Head:
 
 
 @dataclass(slots=True, eq=False)
+class Waiter:
+    """A task that waits for its append to be committed; `error` is set when that failed."""
+
+    task: Any
+    error: Exception | None = None
+
+
+@dataclass(slots=True, eq=False)
 class Batch:
     """Appends that become one transaction."""
 
     entries: list[Entry] = field(default_factory=list)
     rows: Rows = field(default_factory=dict)
-    waiting: list[Any] = field(default_factory=list)  # (task, Commit) of each append
+    waiting: list[Waiter] = field(default_factory=list)  # the appends, in order
     touched: dict[bytes, int] = field(default_factory=dict)  # object -> its revision after this batch
     body_bytes: int = 0
     committed: bool = False
@@ -97,7 +105,7 @@ class Sequencer:
         entry = Entry(event.at(*commit), numbered)
         event_row = encode_event(entry.event)
         change_rows = [
-            encode_change(change, change.key.encode(), event, commit.position, self.bodies.seal(change))
+            encode_change(change, change.key.encode(), event, commit.position, self._sealed(change))
             for change in numbered
         ]
         folded = [change for fold in self.folds for change in fold.changes(entry)]
@@ -120,6 +128,9 @@ class Sequencer:
         for key in batch.touched:
             if self.ahead[key][1] is batch:
                 del self.ahead[key]
+
+    def _sealed(self, change: Change) -> bytes | None:
+        return None if change.body is None else self.bodies.seal(change.key, change.uid, change.body)
 
     def _numbered(self, change: Change, touched: dict[bytes, int], n: int, imported: bool) -> Change:
         """The change with its revision and the one it replaces; `touched` is what this append did so far."""

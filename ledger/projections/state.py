@@ -116,9 +116,9 @@ def encode_stored(change: Change, key: bytes, bodies: Bodies) -> bytes:
     if len(key) == LONG_KEY:
         header.append(list(change.key))
     raw = orjson.dumps(header)
-    sealed = bodies.seal(change)
-    assert sealed is not None
-    return HEAD.pack(change.revision, len(raw)) + raw + splice(sealed, change.revision)
+    assert change.body is not None
+    body = bodies.seal(change.key, change.uid, splice(change.body, change.revision))
+    return HEAD.pack(change.revision, len(raw)) + raw + body
 
 
 def decode_stored(key: bytes, row: bytes, bodies: Bodies = PLAIN) -> Stored:
