@@ -176,7 +176,7 @@ def _typed(
         raise Refused(not_registered(gvk), gvk)
     complaints: list[str] = []
     obj: dict[str, Any] | None = None
-    if not (check and may_double and has_duplicates(body, value)):
+    if not (may_double and has_duplicates(body, value)):
         try:
             obj = (normalize_known if check else normalize)(gvk, {} if value is None else value)
         except (Mismatch, RecursionError):
@@ -185,7 +185,7 @@ def _typed(
         exact = strict.decode(read_tree(), type_id)
         if exact.error:
             raise Refused(exact.error, gvk)
-        obj, complaints = normalize(gvk, exact.obj), list(exact.strict_errors)
+        obj, complaints = normalize(gvk, exact.obj), list(exact.strict_errors) if check else []
     if gvk.kind != expected.kind and gvk != expected:
         raise Refused(
             f"converting ({types.printed(type_id)}) to ({types.internal_name(expected)}): unknown conversion", gvk
