@@ -7,6 +7,8 @@ cached for ever; an outdated hash is redirected to today's.
 from __future__ import annotations
 
 import datetime
+import functools
+import gzip
 from collections.abc import Callable
 
 import trio
@@ -54,8 +56,18 @@ async def _v2(request: Request, scheme: Scheme) -> Response:
         for asked, (media_type, make) in _V2_FORMATS.items():
             if clause.names(asked):
                 found = await trio.to_thread.run_sync(make, scheme)
-                return _unless_known(request, found.etag, [("content-type", media_type), *vary], found.body)
+                headers = [("content-type", media_type), *vary]
+                answer = _unless_known(request, found.etag, headers, found.body)
+                if answer.body and "gzip" in request.headers.get("accept-encoding"):
+                    answer.body = await trio.to_thread.run_sync(_gzipped, answer.body)
+                    answer.headers.append(("content-encoding", "gzip"))
+                return answer
     return Response(406, vary)
+
+
+@functools.lru_cache(maxsize=2)
+def _gzipped(body: bytes) -> bytes:
+    return gzip.compress(body, compresslevel=4, mtime=0)
 
 
 async def _v3(request: Request, scheme: Scheme, name: str) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 from typing import Any
@@ -62,6 +63,23 @@ def test_the_v2_document_for_older_go_clients_is_gnostics_protobuf() -> None:
     # Extensions are kept as YAML.
     assert b'group: ""\nkind: ConfigMap\nversion: v1\n' in answer.body
     assert b"x-kubernetes-list-map-keys\x12\t\x12\x07- name\n" in answer.body
+
+
+def test_the_large_v2_document_goes_compressed_to_who_takes_it() -> None:
+    plain = send(HANDLER, request("GET", "/openapi/v2"))
+    small = send(HANDLER, request("GET", "/openapi/v2", headers={"accept-encoding": "gzip"}))
+    assert dict(small.headers)["content-encoding"] == "gzip"
+    assert gzip.decompress(small.body) == plain.body
+
+
+def test_without_the_package_of_descriptions_the_addresses_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = openapi.address(DEFAULT, "apis/apps/v1").removesuffix("-PLAIN")
+    monkeypatch.setattr(prose, "descriptions", dict)
+    plain = openapi.document(builtin(), "apis/apps/v1")
+    assert plain is not None
+    assert plain.hash == f"{whole}-PLAIN"
+    deployment = json.loads(plain.body)["components"]["schemas"]["io.k8s.api.apps.v1.Deployment"]
+    assert "description" not in deployment
 
 
 def test_a_group_version_served_in_part_describes_that_part_under_a_hash_of_its_own() -> None:
