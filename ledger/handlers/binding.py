@@ -38,7 +38,7 @@ async def bind(api: Api, call: Call) -> Response:
         assert live is not None
         return bound(live, binding, rfc3339(api.clock()))
 
-    await api.registry.update(pod_call, transform, options)
+    await api.registry.update(pod_call, transform, options, direct=True)
     answer = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
     return api.encoder.status(call.request, answer, 201)
 

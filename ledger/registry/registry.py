@@ -145,11 +145,19 @@ class Registry:
 
     # --- update and patch -----------------------------------------------------------------------------------------
     async def update(
-        self, call: Call, transform: Transform, options: WriteOptions, *, create: bool = False, tracked: bool = False
+        self,
+        call: Call,
+        transform: Transform,
+        options: WriteOptions,
+        *,
+        create: bool = False,
+        tracked: bool = False,
+        direct: bool = False,
     ) -> Written:
         """Replaces the object by what `transform` makes of it; both are in the request's version.
 
-        `create`: a missing object is created. `tracked`: managedFields are up to date already (apply). After a lost race
+        `create`: a missing object is created. `tracked`: managedFields are up to date already (apply). `direct`: a change the
+        server itself makes (a binding): no admission, preparation or validation. After a lost race
         the wanted object is made again; one that names a resourceVersion is then refused as a conflict.
         """
         definition, resource = call.definition, call.definition.group_resource
@@ -168,6 +176,17 @@ class Registry:
                 wanted["metadata"].pop("resourceVersion", None)
                 decide.check_namespace(definition, wanted["metadata"], call.namespace)
                 return await self._create(call, wanted, options, tracked)
+            if direct:
+                change = change_of(
+                    definition, self.behaviour.to_storage(definition, call.version, wanted), stored.revision
+                )
+                if options.dry_run:
+                    return Written(_as_stored(change, stored.revision))
+                try:
+                    revisions = await self._commit(call, 201, [change], [])
+                except Conflict:
+                    continue
+                return Written(_as_stored(change, revisions[0]))
             try:
                 return await self._replace(call, stored, old, None if tracked else live, wanted, options, context, now)
             except Conflict:
@@ -202,10 +221,10 @@ class Registry:
         obj = attributes.object or obj
         self._dedup(call, obj["metadata"], True)
         decide.carry_metadata(obj, old)
+        obj["metadata"]["resourceVersion"] = str(stored.revision)
         self.behaviour.before_update(definition, call.subresource, obj, old, context)
         await self.admission.validate(attributes)
         self._tell(call, attributes, context)
-        old["metadata"].pop("resourceVersion", None)
         if decide.is_finished_deleting(definition, obj, old):
             removal = replace(removal_of(stored), labels=obj["metadata"].get("labels") or {})
             answer = stored._replace(body=splice(encode_body(obj), stored.revision))
