@@ -24,9 +24,8 @@ from ledger.log.api import Bodies, Commit, Conflict, Entry, Fold, LogClosed, Unu
 from ledger.log.codec import PLAIN, number, table_key
 from ledger.log.event import Change, Event, Guard
 from ledger.log.lmdb_file import LmdbFile, LmdbRead
-from ledger.log.memory import check_new
 from ledger.log.refold import Progress, bring_up_to_date, checkpoint
-from ledger.log.sequencer import OBJECTS, Batch, Sequencer, Waiter
+from ledger.log.sequencer import OBJECTS, Batch, Sequencer, Waiter, check_new
 from ledger.log.writer import Writer
 
 BATCH_BYTES_MAX = 8 << 20

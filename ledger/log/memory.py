@@ -12,7 +12,7 @@ from ledger.log.codec import PLAIN, number
 from ledger.log.event import Change, Event, Guard
 from ledger.log.refold import Progress, bring_up_to_date
 from ledger.log.rows import LogRead
-from ledger.log.sequencer import OBJECTS, Batch, Head, Rows, Sequencer
+from ledger.log.sequencer import OBJECTS, Batch, Head, Rows, Sequencer, check_new
 
 
 class Table:
@@ -144,12 +144,3 @@ class MemoryEngine:
         with self.read() as read:
             head: Head = read.log_head()
         return Sequencer(self.folds, self.bodies, head, current)
-
-
-def check_new(revisions: Sequence[int], known: Callable[[int], bool]) -> None:
-    """Refuses imported revisions that are not whole positive numbers, or taken."""
-    if len(set(revisions)) != len(revisions):
-        raise ValueError("an import brings the same revision twice")
-    for revision in revisions:
-        if revision <= 0 or known(revision):
-            raise ValueError(f"an import brings revision {revision}, which the log already has or cannot have")

@@ -174,3 +174,12 @@ def _checked_key(change: Change) -> bytes:
         if len(body) > BODY_BYTES_MAX:
             raise ValueError(f"{change.key}: a body of {len(body)} bytes; at most {BODY_BYTES_MAX} can be stored")
     return table_key(change.key.encode())
+
+
+def check_new(revisions: Sequence[int], known: Callable[[int], bool]) -> None:
+    """Refuses imported revisions that are not whole positive numbers, or taken."""
+    if len(set(revisions)) != len(revisions):
+        raise ValueError("an import brings the same revision twice")
+    for revision in revisions:
+        if revision <= 0 or known(revision):
+            raise ValueError(f"an import brings revision {revision}, which the log already has or cannot have")

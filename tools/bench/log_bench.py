@@ -1,7 +1,7 @@
-"""What the log and its projections cost, without HTTP: `tools/run python tools/bench/log_bench.py [--events N] [--dir D]`.
+"""What the log costs, without HTTP: `tools/run python tools/bench/log_bench.py [--events N] [--dir D]`.
 
-Prints a table: durable appends a second with 1, 16 and 64 writers (also while the trio thread is busy reading), GET and LIST now and
-as of a past revision, a note, folding the log again, and bytes on disk. Ends by itself after a minute or so.
+Prints a table: durable appends a second with 1, 16 and 64 writers (also while the trio thread is busy reading), GET and
+LIST now and as of a past revision, a note, folding the log again, and bytes on disk. Ends by itself after half a minute.
 """
 
 from __future__ import annotations
