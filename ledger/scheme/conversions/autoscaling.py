@@ -115,146 +115,138 @@ def _go_json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _present(**fields: Any) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
+# Metrics: autoscaling/v1 has flat fields where v2 has metric, target and current. By kind of metric: the field of v1,
+# its place in v2, and what v1 writes where v2 has nothing (None: the field is left out). In the order of Go's structs.
+_Places = tuple[tuple[str, str, str | None], ...]
+_RESOURCE: _Places = (
+    ("name", "name", ""),
+    ("targetAverageUtilization", "target.averageUtilization", None),
+    ("targetAverageValue", "target.averageValue", None),
+)
+_SOURCES: dict[str, _Places] = {
+    "object": (
+        ("target", "describedObject", None),
+        ("metricName", "metric.name", ""),
+        ("targetValue", "target.value", "0"),
+        ("selector", "metric.selector", None),
+        ("averageValue", "target.averageValue", None),
+    ),
+    "pods": (
+        ("metricName", "metric.name", ""),
+        ("targetAverageValue", "target.averageValue", "0"),
+        ("selector", "metric.selector", None),
+    ),
+    "resource": _RESOURCE,
+    "containerResource": (*_RESOURCE, ("container", "container", "")),
+    "external": (
+        ("metricName", "metric.name", ""),
+        ("metricSelector", "metric.selector", None),
+        ("targetValue", "target.value", None),
+        ("targetAverageValue", "target.averageValue", None),
+    ),
+}
+_RESOURCE_STATUS: _Places = (
+    ("name", "name", ""),
+    ("currentAverageUtilization", "current.averageUtilization", None),
+    ("currentAverageValue", "current.averageValue", "0"),
+)
+_STATUSES: dict[str, _Places] = {
+    "object": (
+        ("target", "describedObject", None),
+        ("metricName", "metric.name", ""),
+        ("currentValue", "current.value", "0"),
+        ("selector", "metric.selector", None),
+        ("averageValue", "current.averageValue", None),
+    ),
+    "pods": (
+        ("metricName", "metric.name", ""),
+        ("currentAverageValue", "current.averageValue", "0"),
+        ("selector", "metric.selector", None),
+    ),
+    "resource": _RESOURCE_STATUS,
+    "containerResource": (*_RESOURCE_STATUS, ("container", "container", "")),
+    "external": (
+        ("metricName", "metric.name", ""),
+        ("metricSelector", "metric.selector", None),
+        ("currentValue", "current.value", "0"),
+        ("currentAverageValue", "current.averageValue", None),
+    ),
+}
+# v2's own order, which v1's does not give.
+_SOURCE_ORDER = {"object": ("describedObject", "target", "metric"), "pods": ("metric", "target")}
+_VALUE_ORDER = ("type", "value", "averageValue", "averageUtilization")
 
 
-# Metric sources. Each pair of functions is one `type`; autoscaling/v1 has flat fields where v2 has metric and target.
 def _source_to_v1(metric: dict[str, Any]) -> dict[str, Any]:
-    found = {"type": metric.get("type", "")}
-    for name in ("object", "pods", "resource", "containerResource", "external"):
-        source = metric.get(name)
-        if source is None:
-            continue
-        target, identity = source.get("target") or {}, source.get("metric") or {}
-        if name == "object":
-            found[name] = {
-                "target": source.get("describedObject"),
-                "metricName": identity.get("name", ""),
-                "targetValue": target.get("value", "0"),
-                **_present(selector=identity.get("selector"), averageValue=target.get("averageValue")),
-            }
-        elif name == "pods":
-            found[name] = {
-                "metricName": identity.get("name", ""),
-                "targetAverageValue": target.get("averageValue", "0"),
-                **_present(selector=identity.get("selector")),
-            }
-        elif name == "external":
-            found[name] = {
-                "metricName": identity.get("name", ""),
-                **_present(
-                    metricSelector=identity.get("selector"),
-                    targetValue=target.get("value"),
-                    targetAverageValue=target.get("averageValue"),
-                ),
-            }
-        else:
-            found[name] = {
-                "name": source.get("name", ""),
-                **_present(
-                    targetAverageUtilization=target.get("averageUtilization"),
-                    targetAverageValue=target.get("averageValue"),
-                    container=source.get("container"),
-                ),
-            }
-    return found
-
-
-def _source_from_v1(metric: dict[str, Any]) -> dict[str, Any]:
-    found = {"type": metric.get("type", "")}
-    for name in ("object", "pods", "resource", "containerResource", "external"):
-        source = metric.get(name)
-        if source is None:
-            continue
-        if name in ("resource", "containerResource"):
-            percent = source.get("targetAverageUtilization")
-            kind = "AverageValue" if percent is None else "Utilization"
-            target = {"type": kind} | _present(
-                averageValue=source.get("targetAverageValue"), averageUtilization=percent
-            )
-            found[name] = {"name": source.get("name", ""), "target": target}
-            found[name] |= _present(container=source.get("container"))
-            continue
-        identity = {"name": source.get("metricName", "")}
-        identity |= _present(selector=source.get("metricSelector" if name == "external" else "selector"))
-        if name == "object":
-            average, value = source.get("averageValue"), source.get("targetValue")
-            kind = "Value" if average is None else "AverageValue"
-            shown = None if average is not None and value in ("0", None) else value
-            target = {"type": kind} | _present(value=shown, averageValue=average)
-            found[name] = {"describedObject": source.get("target"), "target": target, "metric": identity}
-        elif name == "pods":
-            target = {"type": "AverageValue"} | _present(averageValue=source.get("targetAverageValue"))
-            found[name] = {"metric": identity, "target": target}
-        else:
-            value = source.get("targetValue")
-            target = {"type": "AverageValue" if value is None else "Value"}
-            target |= _present(value=value, averageValue=source.get("targetAverageValue"))
-            found[name] = {"metric": identity, "target": target}
-    return found
+    return _flattened(metric, _SOURCES)
 
 
 def _status_to_v1(metric: dict[str, Any]) -> dict[str, Any]:
-    found = {"type": metric.get("type", "")}
-    for name in ("object", "pods", "resource", "containerResource", "external"):
-        status = metric.get(name)
-        if status is None:
+    return _flattened(metric, _STATUSES)
+
+
+def _source_from_v1(metric: dict[str, Any]) -> dict[str, Any]:
+    found = _nested(metric, _SOURCES)
+    for kind, source in found.items():
+        if kind == "type":
             continue
-        current, identity = status.get("current") or {}, status.get("metric") or {}
-        if name == "object":
-            found[name] = {
-                "target": status.get("describedObject"),
-                "metricName": identity.get("name", ""),
-                "currentValue": current.get("value", "0"),
-                **_present(selector=identity.get("selector"), averageValue=current.get("averageValue")),
-            }
-        elif name == "pods":
-            found[name] = {
-                "metricName": identity.get("name", ""),
-                "currentAverageValue": current.get("averageValue", "0"),
-                **_present(selector=identity.get("selector")),
-            }
-        elif name == "external":
-            found[name] = {
-                "metricName": identity.get("name", ""),
-                **_present(metricSelector=identity.get("selector")),
-                "currentValue": current.get("value", "0"),
-                **_present(currentAverageValue=current.get("averageValue")),
-            }
-        else:
-            found[name] = {
-                "name": status.get("name", ""),
-                **_present(currentAverageUtilization=current.get("averageUtilization")),
-                "currentAverageValue": current.get("averageValue", "0"),
-                **_present(container=status.get("container")),
-            }
+        target = source.setdefault("target", {})
+        if kind == "object" and "averageValue" in target and target.get("value") == "0":
+            del target["value"]  # v1 cannot leave it out, v2 would refuse it
+        source["target"] = _ordered({"type": _target_type(kind, target), **target}, _VALUE_ORDER)
+        found[kind] = _ordered(source, _SOURCE_ORDER.get(kind, ("name", "metric", "target")))
     return found
 
 
 def _status_from_v1(metric: dict[str, Any]) -> dict[str, Any]:
-    found = {"type": metric.get("type", "")}
-    for name in ("object", "pods", "resource", "containerResource", "external"):
-        status = metric.get(name)
-        if status is None:
-            continue
-        if name in ("resource", "containerResource"):
-            current = _present(
-                averageValue=status.get("currentAverageValue"),
-                averageUtilization=status.get("currentAverageUtilization"),
-            )
-            found[name] = {"name": status.get("name", ""), "current": current}
-            found[name] |= _present(container=status.get("container"))
-            continue
-        identity = {"name": status.get("metricName", "")}
-        identity |= _present(selector=status.get("metricSelector" if name == "external" else "selector"))
-        average = status.get("averageValue" if name == "object" else "currentAverageValue")
-        value = None if name == "pods" else status.get("currentValue", "0")
-        current = _present(value=value, averageValue=average)
-        found[name] = {"metric": identity, "current": current}
-        if name == "object":
-            found[name] = {"metric": identity, "current": current, "describedObject": status.get("target")}
+    found = _nested(metric, _STATUSES)
+    for kind, status in found.items():
+        if kind != "type":
+            status["current"] = _ordered(status.get("current", {}), _VALUE_ORDER)
+            found[kind] = _ordered(status, ("name", "metric", "current"))
     return found
+
+
+def _target_type(kind: str, target: dict[str, Any]) -> str:
+    if kind in ("resource", "containerResource"):
+        return "Utilization" if "averageUtilization" in target else "AverageValue"
+    if kind == "object":
+        return "AverageValue" if "averageValue" in target else "Value"
+    return "Value" if "value" in target else "AverageValue"
+
+
+def _flattened(metric: dict[str, Any], kinds: dict[str, _Places]) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": metric.get("type", "")}
+    for kind, places in kinds.items():
+        if metric.get(kind) is not None:
+            values = {field: _at(metric[kind], place, missing) for field, place, missing in places}
+            found[kind] = {field: value for field, value in values.items() if value is not None}
+    return found
+
+
+def _nested(metric: dict[str, Any], kinds: dict[str, _Places]) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": metric.get("type", "")}
+    for kind, places in kinds.items():
+        if not isinstance(metric.get(kind), dict):
+            continue
+        found[kind] = {}
+        for field, place, _ in places:
+            value = metric[kind].get(field)
+            if value is not None:
+                *outer, last = place.split(".")
+                (found[kind].setdefault(outer[0], {}) if outer else found[kind])[last] = value
+    return found
+
+
+def _at(value: Any, place: str, missing: str | None) -> Any:
+    for part in place.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return missing if value is None else value
+
+
+def _ordered(fields: dict[str, Any], order: tuple[str, ...]) -> dict[str, Any]:
+    known = {key: fields[key] for key in order if key in fields}
+    return known | fields
 
 
 def _condition(condition: dict[str, Any]) -> dict[str, Any]:
