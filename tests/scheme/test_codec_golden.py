@@ -16,7 +16,6 @@ from ledger.apimachinery.negotiation import JSON, PROTOBUF, YAML
 from ledger.apimachinery.resource import GVK, split_api_version
 from ledger.scheme import protobuf
 from ledger.scheme.codec import decode
-from ledger.scheme.encoders import encode
 from ledger.scheme.normalize import normalize_known
 
 _CACHE = Path(os.environ.get("GOMODCACHE") or Path(os.environ.get("GOPATH") or Path.home() / "go") / "pkg/mod")
@@ -39,7 +38,7 @@ def test_fixture(fixture: Path) -> None:
     gvk = GVK(*split_api_version(obj["apiVersion"]), obj["kind"])
 
     assert json_codec.dumps(normalize_known(gvk, obj)) == json_codec.dumps(obj)
-    assert encode(obj, gvk, PROTOBUF) == wire
+    assert protobuf.encode(gvk, obj) == wire
     assert yaml_text.dumps(obj) == yaml
     assert yaml_codec.loads(yaml) == obj
     for body, content_type in ((text, JSON), (yaml, YAML), (wire, PROTOBUF)):
