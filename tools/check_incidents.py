@@ -18,12 +18,14 @@ from pathlib import Path
 
 import orjson
 
-from ledger.apimachinery.resource import Key, Object
+from ledger.apimachinery.resource import Key, Object, Schema
 from ledger.log.event import Change
 from ledger.replay.importer.base import Base, read_base
 from ledger.replay.importer.report import Report
 from ledger.replay.importer.run import import_log
-from ledger.replay.importer.stored import State, apply_change
+from ledger.replay.importer.stored import Known, State, apply_change
+from ledger.replay.kinds import CRDS
+from ledger.replay.reread import reread
 from ledger.scheme.scheme import Scheme, builtin
 
 
@@ -110,7 +112,15 @@ def shown(state: State, key: Key) -> Object:
     known = state[key]
     obj = known.decoded()
     obj["metadata"]["resourceVersion"] = str(known.revision)
-    return {"apiVersion": known.api_version, "kind": known.kind, **obj}
+    crd = state.get(Key(*CRDS, "", f"{key.resource}.{key.group}"))
+    return reread({"apiVersion": known.api_version, "kind": known.kind, **obj}, schema_of(crd, known.api_version))
+
+
+def schema_of(crd: Known | None, api_version: str) -> Schema | None:
+    """The schema that a custom object is read through at that moment."""
+    versions = crd.decoded()["spec"]["versions"] if crd else []
+    name = api_version.rpartition("/")[2]
+    return next((one["schema"]["openAPIV3Schema"] for one in versions if one["name"] == name), None)
 
 
 def comparable(obj: Object) -> bytes:

@@ -15,7 +15,7 @@ from ledger.cli.output import Out, check_strict, paged
 from ledger.cli.source import moment, open_past
 from ledger.log.event import Event
 from ledger.replay.classify import CLASSES, DRY_RUN, SHOWN_FIRST, parse_classes
-from ledger.replay.comparison import ObjectDifference, changed_objects
+from ledger.replay.comparison import ObjectDifference, Scope, changed_objects
 from ledger.replay.export import record_of
 from ledger.replay.listing import Seen, columns_and_rows, objects_at
 from ledger.replay.lives import FieldValue, field_values, fields_seen, not_through, versions
@@ -259,9 +259,11 @@ def diff(options: argparse.Namespace) -> int:
                 past,
                 a.revision,
                 b.revision,
-                namespace=options.namespace,
-                resources=frozenset(target.resource for target in targets if target.key is None),
-                objects=frozenset(target.key for target in targets if target.key is not None),
+                Scope(
+                    options.namespace,
+                    frozenset(target.resource for target in targets if target.key is None),
+                    frozenset(target.key for target in targets if target.key is not None),
+                ),
                 noise=options.noise == "show",
             )
         )

@@ -11,7 +11,7 @@ from ledger.apimachinery.selectors import LabelSelector
 from ledger.apimachinery.times import parse_rfc3339
 from ledger.log.event import Change
 from ledger.replay.moments import SECOND, Moment
-from ledger.replay.past import Past, decode
+from ledger.replay.past import Past
 from ledger.replay.printing.table import Column
 from ledger.replay.targets import Target, not_there
 from ledger.scheme.definition import ResourceDefinition, Version
@@ -35,7 +35,7 @@ def objects_at(
     if target.key is not None:
         change = past.version(target.key, moment.revision)
         if change is not None and change.body is not None:
-            yield _seen(change)
+            yield _seen(past, change, moment)
         elif deleted and change is not None:
             yield _last_seen(past, change)
         else:
@@ -50,13 +50,15 @@ def objects_at(
     for _, revision in keys:
         change = past.store.change(revision)
         assert change is not None
-        yield _seen(change)
+        yield _seen(past, change, moment)
     if deleted:
         yield from _gone(past, target, moment, namespace, labels)
 
 
-def _seen(change: Change) -> Seen:
-    return Seen(decode(change), change.confidence or "known", change.note)
+def _seen(past: Past, change: Change, moment: Moment) -> Seen:
+    obj = past.object(change, moment.revision)
+    assert obj is not None
+    return Seen(obj, change.confidence or "known", change.note)
 
 
 def _last_seen(past: Past, deletion: Change) -> Seen:

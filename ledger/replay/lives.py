@@ -6,21 +6,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.apimachinery.resource import Key
+from ledger.apimachinery.resource import Key, Object
 from ledger.log.event import Change, Event
 from ledger.replay.classify import DRY_RUN, REFUSED, class_of
-from ledger.replay.past import Past, decode
+from ledger.replay.past import Past
 from ledger.replay.paths import ABSENT, Path, member_names, value_at
-from ledger.replay.requests import Happening, ObjectChange, happening, object_change
+from ledger.replay.requests import Happening, ObjectChange, compare, happening
+from ledger.replay.states import states
 
 
 @dataclass(slots=True)
 class Version:
-    """The object after one of its changes."""
+    """The object after one of its changes, or (`reread`) after its definition's schema changed."""
 
     change: ObjectChange
+    cause: Change
     event: Event | None
     life: int  # 1 for the first object under this name, 2 for the one made after its deletion, ...
+    reread: bool = False
+
+    @property
+    def revision(self) -> int:
+        return self.cause.revision
 
 
 @dataclass(slots=True)
@@ -33,13 +40,16 @@ class FieldValue:
 
 
 def versions(past: Past, key: Key, upto: int, *, noise: bool = False) -> Iterator[Version]:
-    """Every revision of the object up to one (included), oldest first."""
-    life = 0
-    for change in past.store.versions(key, newest_first=False, upto=upto):
-        found = object_change(past, change, noise)
-        if found.before is None and found.after is not None:
+    """Every state of the object up to a revision (included), oldest first."""
+    life, before = 0, None
+    for state in states(past, key, 0, upto):
+        after: Object | None = state.obj
+        compared = compare(past, state.stored, before, after, noise)
+        change = ObjectChange(key, state.stored, before, after, compared)
+        if before is None and after is not None:
             life += 1
-        yield Version(found, past.event_of(change.revision), life)
+        yield Version(change, state.cause, past.event_of(state.revision), life, state.reread)
+        before = after
 
 
 def field_values(past: Past, key: Key, path: Path, upto: int) -> Iterator[FieldValue]:
@@ -55,9 +65,9 @@ def field_values(past: Past, key: Key, path: Path, upto: int) -> Iterator[FieldV
 def fields_seen(past: Past, key: Key, path: Path, upto: int) -> list[str]:
     """The names that stood beside a path at any time, to suggest another."""
     seen: dict[str, None] = {}
-    for change in past.store.versions(key, newest_first=False, upto=upto):
-        if change.body is not None:
-            seen.update(dict.fromkeys(member_names(decode(change), path[:-1])))
+    for state in states(past, key, 0, upto):
+        if state.obj is not None:
+            seen.update(dict.fromkeys(member_names(state.obj, path[:-1])))
     return sorted(seen)
 
 
@@ -68,8 +78,3 @@ def not_through(past: Past, key: Key, upto_position: int) -> list[Happening]:
         if event.position <= upto_position and (kind := class_of(event)) in (REFUSED, DRY_RUN):
             found.append(happening(past, event, kind=kind))
     return found
-
-
-def last_known(past: Past, key: Key, revision: int) -> Change | None:
-    """The object's last change up to a revision, deletion included."""
-    return past.version(key, revision)

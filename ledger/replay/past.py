@@ -13,6 +13,7 @@ from ledger.projections.api import Stored, View
 from ledger.projections.store import Store
 from ledger.replay.classify import IMPORTED
 from ledger.replay.kinds import CRDS, Kinds, kinds_of
+from ledger.replay.reread import reread
 from ledger.scheme.scheme import Scheme, builtin
 
 
@@ -64,12 +65,25 @@ class Past:
         """The last change of an object up to a revision (included), deletion included; None: it had not existed."""
         return next(self.store.versions(key, upto=revision), None)
 
-    def before(self, change: Change) -> Object | None:
-        """The object that a change replaced; None: there was none."""
-        if not change.previous:
+    def object(self, change: Change, at: int = 0) -> Object | None:
+        """The object that a change left, as it was read at a revision (0: the change's own); None: it was gone.
+
+        Custom objects are read through the schema of the moment: it prunes and defaults.
+        """
+        if change.body is None:
             return None
-        previous = self.store.change(change.previous)
-        return decode(previous) if previous is not None and previous.body is not None else None
+        obj = decode(change)
+        resource = GroupResource(*change.key[:2])
+        if self.builtin.definition(resource) is not None:
+            return obj
+        definition = self.kinds(at or change.revision).definition(resource)
+        version = definition.versions.get(change.api_version.rpartition("/")[2]) if definition else None
+        return reread(obj, version.schema) if version else obj
+
+    def before(self, change: Change) -> Object | None:
+        """The object that a change replaced, as it was read then; None: there was none."""
+        previous = self.store.change(change.previous) if change.previous else None
+        return self.object(previous, change.revision) if previous is not None else None
 
     def event_of(self, revision: int) -> Event | None:
         position = self.store.position_of(revision)

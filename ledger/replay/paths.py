@@ -103,7 +103,7 @@ def path_json(path: Path) -> list[Any]:
 
 
 def value_at(obj: Any, path: Path) -> Any:
-    """The value there, or ABSENT. A name may also match a list's element by its `name` or `type`."""
+    """The value there, or ABSENT. Indexes may also be written as names: containers.0.image."""
     for step in path:
         if isinstance(step, Keyed):
             obj = next((one for one in obj if _matches(one, step)), ABSENT) if isinstance(obj, list) else ABSENT
@@ -111,6 +111,8 @@ def value_at(obj: Any, path: Path) -> Any:
             obj = obj[step] if isinstance(obj, list) and -len(obj) <= step < len(obj) else ABSENT
         elif isinstance(obj, dict):
             obj = obj.get(step, ABSENT)
+        elif isinstance(obj, list) and step.isdigit():
+            obj = obj[int(step)] if int(step) < len(obj) else ABSENT
         else:
             return ABSENT
         if obj is ABSENT:

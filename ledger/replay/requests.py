@@ -16,7 +16,7 @@ from ledger.replay.classify import DRY_RUN, IMPORTED, REFUSED, SHOWN_FIRST, clas
 from ledger.replay.fielddiff import Difference, difference
 from ledger.replay.importer.record import STORED_AS
 from ledger.replay.moments import Moment
-from ledger.replay.past import Past, decode
+from ledger.replay.past import Past
 
 EVENTS_A_SLICE = 256
 
@@ -200,7 +200,7 @@ def happening(past: Past, event: Event, noise: bool = False, kind: str = "") -> 
 
 def object_change(past: Past, change: Change, noise: bool = False) -> ObjectChange:
     before = past.before(change)
-    after = None if change.body is None else decode(change)
+    after = past.object(change)
     return ObjectChange(change.key, change, before, after, compare(past, change, before, after, noise))
 
 
@@ -227,7 +227,7 @@ def _would_have_changed(past: Past, event: Event, noise: bool) -> list[ObjectCha
         return []
     key = object_key(event)._replace(name=event.name or (answer.get("metadata") or {}).get("name", ""))
     known = past.version(key, _revision_before(past, event))
-    before = decode(known) if known is not None and known.body is not None else None
+    before = past.object(known) if known is not None else None
     after = None if event.verb == "delete" else answer
     if known is None or before is None or after is None:
         return [ObjectChange(key, None, before, after, Difference([], 0))]

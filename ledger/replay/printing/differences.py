@@ -118,7 +118,7 @@ def _is_asked_for(field: AttributedField) -> bool:
 def _decisive(one: ObjectDifference) -> Cause:
     """The change that made the object, or took it away."""
     if one.mark == "+":
-        return next((cause for cause in reversed(one.causes) if not cause.change.previous), one.causes[0])
+        return next((cause for cause in reversed(one.causes) if not cause.state.stored.previous), one.causes[0])
     return one.causes[-1]
 
 

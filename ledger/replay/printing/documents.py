@@ -124,7 +124,9 @@ def evidence(one: ObjectChange) -> str:
 
 def version_json(version: Version) -> Object:
     answer = _object_change(version.change)
-    return {**answer, "life": version.life, **_cause(version.event, version.change)}
+    if version.reread:
+        answer |= {"revision": str(version.revision), "evidence": REREAD}
+    return {**answer, "life": version.life, **_cause(version)}
 
 
 def value_json(found: FieldValue, path: Any) -> Object:
@@ -137,18 +139,21 @@ def value_json(found: FieldValue, path: Any) -> Object:
     if found.previous is not ABSENT:
         answer["previous"] = found.previous
     answer["confidence"] = found.version.change.confidence
-    answer["evidence"] = evidence(found.version.change)
-    return {**answer, **_cause(found.version.event, found.version.change)}
+    answer["evidence"] = REREAD if found.version.reread else evidence(found.version.change)
+    return {**answer, **_cause(found.version)}
 
 
-def _cause(event: Event | None, one: ObjectChange) -> Object:
-    if event is None or one.change is None:
+REREAD = "no write: a new schema of its definition reads the stored object differently"
+
+
+def _cause(version: Version) -> Object:
+    if version.event is None:
         return {}
-    return {"change": request_json(event, one.change.revision), "claims": claims_json(event)}
+    return {"change": request_json(version.event, version.revision), "claims": claims_json(version.event)}
 
 
 def difference_json(found: ObjectDifference) -> Object:
-    last = found.causes[-1].change
+    last = found.causes[-1].state.stored
     return {
         "object": object_json(found.key, last.api_version, last.uid),
         "what": {"+": "created", "-": "deleted", "~": "changed"}[found.mark],

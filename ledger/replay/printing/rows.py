@@ -97,26 +97,24 @@ VALUE_COLUMNS = [Column("VALUE", 12, "middle") if column.name == "CHANGE" else c
 
 
 def version_row(version: Version, clock: Clock, cuts: bool) -> list[str]:
-    change = version.change.change
-    assert change is not None
     text = change_text(version.change, LONG_VALUE if cuts else 0)
     if version.life > 1 and version.change.what == "created":
         text = f"created again (life {version.life})"
-    return _history_row(change.revision, version.event, text, version.change.confidence, clock, cuts)
+    return _history_row(version, text, clock, cuts)
 
 
 def value_row(found: FieldValue, clock: Clock, cuts: bool) -> list[str]:
-    change = found.version.change.change
-    assert change is not None
     text = value_text(found.value, LONG_VALUE if cuts else 0)
-    return _history_row(change.revision, found.version.event, text, found.version.change.confidence, clock, cuts)
+    return _history_row(found.version, text, clock, cuts)
 
 
-def _history_row(revision: int, event: Event | None, text: str, confidence: str, clock: Clock, cuts: bool) -> list[str]:
+def _history_row(version: Version, text: str, clock: Clock, cuts: bool) -> list[str]:
+    how = "schema" if version.reread else HOW[version.change.confidence]
+    event = version.event
     if event is None:
-        return [str(revision), "-", text, "-", "-", "-", HOW[confidence]]
+        return [str(version.revision), "-", text, "-", "-", "-", how]
     by = [who(event), did(event), request_id(event, cuts)]
-    return [str(revision), clock(event.answered), text, *by, HOW[confidence]]
+    return [str(version.revision), clock(event.answered), text, *by, how]
 
 
 DOUBT_COLUMNS = [
