@@ -10,22 +10,24 @@ from __future__ import annotations
 
 import binascii
 import struct
-from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-from ledger.apimachinery import gotime, json_codec
 from ledger.apimachinery.resource import GVK, split_api_version
 from ledger.scheme import types
+from ledger.scheme.protobuf_special import ABSENT, SPECIAL, SPECIAL_ZERO, Decode, Encode, decode_raw, encode_raw
+from ledger.scheme.protobuf_wire import (
+    ONE_BYTE,
+    ProtobufError,
+    expect,
+    sized,
+    sized_fields,
+    text_at,
+    varint,
+    wire_fields,
+)
 
 MAGIC = b"k8s\0"
-
-Encode = Callable[[Any], bytes]
-Decode = Callable[[bytes, int, int], Any]
-
-
-class ProtobufError(ValueError):
-    """The bytes are no message of that type; the message is Go's."""
 
 
 # --- whole objects ---------------------------------------------------------------------------------------------------
@@ -61,8 +63,8 @@ def decode(gvk: GVK, message: bytes) -> dict[str, Any]:
 
 
 def envelope(version: str, kind: str, raw: bytes) -> bytes:
-    meta = b"\x0a" + _sized(version.encode()) + b"\x12" + _sized(kind.encode())
-    return MAGIC + b"\x0a" + _sized(meta) + b"\x12" + _sized(raw) + b"\x1a\0\x22\0"
+    meta = b"\x0a" + sized(version.encode()) + b"\x12" + sized(kind.encode())
+    return MAGIC + b"\x0a" + sized(meta) + b"\x12" + sized(raw) + b"\x1a\0\x22\0"
 
 
 def open_envelope(body: bytes) -> tuple[str, str, bytes]:
@@ -75,15 +77,15 @@ def open_envelope(body: bytes) -> tuple[str, str, bytes]:
         raise ProtobufError("empty body")
     version = kind = ""
     raw = b""
-    for number, wire, value in _wire_fields(body, len(MAGIC), len(body)):
+    for number, wire, value in wire_fields(body, len(MAGIC), len(body)):
         if number > 4:
             continue
-        _expect(wire, 2, ("TypeMeta", "Raw", "ContentEncoding", "ContentType")[number - 1])
+        expect(wire, 2, ("TypeMeta", "Raw", "ContentEncoding", "ContentType")[number - 1])
         start, end = value
         if number == 1:
-            for inner, inner_wire, (a, z) in _texts(body, start, end):
-                _expect(inner_wire, 2, "Kind" if inner == 2 else "APIVersion")
-                version, kind = (_text(body, a, z), kind) if inner == 1 else (version, _text(body, a, z))
+            for inner, inner_wire, (a, z) in sized_fields(body, start, end):
+                expect(inner_wire, 2, "Kind" if inner == 2 else "APIVersion")
+                version, kind = (text_at(body, a, z), kind) if inner == 1 else (version, text_at(body, a, z))
         elif number == 2:
             raw = body[start:end]
     return version, kind, raw
@@ -91,21 +93,25 @@ def open_envelope(body: bytes) -> tuple[str, str, bytes]:
 
 def watch_frame(event_type: str, obj: bytes) -> bytes:
     """One frame of a protobuf watch: four bytes of length and a WatchEvent holding `obj`, an envelope."""
-    event = b"\x0a" + _sized(event_type.encode()) + b"\x12" + _sized(b"\x0a" + _sized(obj))
+    event = b"\x0a" + sized(event_type.encode()) + b"\x12" + sized(b"\x0a" + sized(obj))
     return struct.pack(">I", len(event)) + event
 
 
 def list_bytes(version: str, kind: str, list_meta: dict[str, Any], items: list[bytes]) -> bytes:
     """A list in its envelope, from items that are encoded already (field 2 of every list kind)."""
     meta = _encoder(types.META + "ListMeta")(list_meta)
-    return envelope(version, kind, b"\x0a" + _sized(meta) + b"".join([b"\x12" + _sized(item) for item in items]))
+    return envelope(version, kind, b"\x0a" + sized(meta) + b"".join([b"\x12" + sized(item) for item in items]))
+
+
+def kind_of(version: str, kind: str) -> GVK:
+    return GVK(*split_api_version(version), kind)
 
 
 # --- encoding --------------------------------------------------------------------------------------------------------
 @cache
 def _encoder(id: str) -> Encode:
     """The function for a message; its plan is filled on first use, so types may contain themselves."""
-    special = _SPECIAL.get(id) or _union(id)
+    special = SPECIAL.get(id) or _union(id)
     if special:
         return special[0]
     if types.go_type(id).of:
@@ -151,43 +157,43 @@ def _field_encoder(number: int, expression: str) -> tuple[Encode, bytes | Encode
         return _map_encoder(number, element), b""
     if form == "named":
         encode_message = _message_field(number, _encoder(expression))
-        if expression in _SPECIAL or _union(expression):
-            return encode_message, encode_message(_SPECIAL_ZERO.get(expression, _ABSENT))
+        if expression in SPECIAL or _union(expression):
+            return encode_message, encode_message(SPECIAL_ZERO.get(expression, ABSENT))
         return encode_message, encode_message
     return _basic_encoder(number, expression)
 
 
 def _message_field(number: int, encode_value: Encode) -> Encode:
-    tag = _varint(number << 3 | 2)
+    tag = varint(number << 3 | 2)
 
     def encode_field(value: Any) -> bytes:
         body = encode_value(value)
         size = len(body)
-        return tag + (_ONE_BYTE[size] if size < 128 else _varint(size)) + body
+        return tag + (ONE_BYTE[size] if size < 128 else varint(size)) + body
 
     return encode_field
 
 
 def _basic_encoder(number: int, expression: str) -> tuple[Encode, bytes]:
     if expression == "string":
-        tag = _varint(number << 3 | 2)
+        tag = varint(number << 3 | 2)
 
         def encode_text(value: str) -> bytes:
             body = value.encode("utf-8", "replace")
             size = len(body)
-            return tag + (_ONE_BYTE[size] if size < 128 else _varint(size)) + body
+            return tag + (ONE_BYTE[size] if size < 128 else varint(size)) + body
 
         return encode_text, tag + b"\0"
     if expression == "[]uint8":
         return _message_field(number, binascii.a2b_base64), b""
     if expression == "float64":
-        tag = _varint(number << 3 | 1)
+        tag = varint(number << 3 | 1)
         return (lambda value: tag + struct.pack("<d", value)), tag + bytes(8)
-    tag = _varint(number << 3)
+    tag = varint(number << 3)
     if expression == "bool":
         yes, no = tag + b"\1", tag + b"\0"
         return (lambda value: yes if value else no), no
-    return (lambda value: tag + _varint(value)), tag + b"\0"
+    return (lambda value: tag + varint(value)), tag + b"\0"
 
 
 def _map_encoder(number: int, element: str) -> Encode:
@@ -218,7 +224,7 @@ _ONE, _REPEATED, _INLINE, _MAP = range(4)
 
 @cache
 def _decoder(id: str) -> Decode:
-    special = _SPECIAL.get(id) or _union(id)
+    special = SPECIAL.get(id) or _union(id)
     if special:
         return special[1]
     if types.go_type(id).of:
@@ -231,13 +237,13 @@ def _decoder(id: str) -> Decode:
             plan[0] = (0, "", 0, _no_decoder, "")
             plan.update(_decode_plan(id))
         out: dict[str, Any] = {}
-        for number, wire, value in _wire_fields(data, start, end, short):
+        for number, wire, value in wire_fields(data, start, end, short):
             known = plan.get(number)
             if known is None or not number:
                 continue
             how, name, expected, decode_value, go_name = known
             if wire != expected:
-                _expect(wire, expected, go_name)
+                expect(wire, expected, go_name)
             decoded = decode_value(data, value[0], value[1]) if wire == 2 else decode_value(data, value, 0)
             if how == _ONE:
                 out[name] = decoded
@@ -292,11 +298,11 @@ def _map_decoder(element: str) -> Decode:
 
     def decode_entry(data: bytes, start: int, end: int) -> tuple[str, Any]:
         key, value = "", absent
-        for number, wire, at in _wire_fields(data, start, end):
+        for number, wire, at in wire_fields(data, start, end):
             if number == 1 and wire == 2:
-                key = _text(data, *at)
+                key = text_at(data, *at)
             elif number == 2:
-                _expect(wire, wire_expected, "value")
+                expect(wire, wire_expected, "value")
                 value = decode_value(data, *at) if wire == 2 else decode_value(data, at, 0)
         return key, value
 
@@ -308,7 +314,7 @@ def _items_decoder(id: str) -> Decode:
     decode_item = _value_decoder(element)[1]
 
     def decode_items(data: bytes, start: int, end: int) -> list[Any]:
-        return [decode_item(data, *at) for _, _, at in _texts(data, start, end)]
+        return [decode_item(data, *at) for _, _, at in sized_fields(data, start, end)]
 
     return decode_items
 
@@ -317,12 +323,8 @@ def _no_decoder(data: bytes, start: int, end: int) -> Any:
     raise AssertionError("field number 0")
 
 
-def _text(data: bytes, start: int, end: int) -> str:
-    return data[start:end].decode("utf-8", "replace")
-
-
 _BASIC_DECODERS: dict[str, tuple[int, Decode]] = {
-    "string": (2, _text),
+    "string": (2, text_at),
     "[]uint8": (2, lambda data, start, end: binascii.b2a_base64(data[start:end], newline=False).decode()),
     "bool": (0, lambda _, value, __: value != 0),
     "int32": (0, lambda _, value, __: (value + 2**31) % 2**32 - 2**31),
@@ -331,97 +333,12 @@ _BASIC_DECODERS: dict[str, tuple[int, Decode]] = {
 }
 
 
-# --- types with rules of their own -----------------------------------------------------------------------------------
-_ABSENT: Any = object()
-
-
-def _encode_time(value: Any) -> bytes:
-    if not isinstance(value, str):
-        return b""
-    return b"\x08" + _varint(gotime.parse(value, gotime.RFC3339)[0]) + b"\x10\0"
-
-
-def _decode_time(data: bytes, start: int, end: int) -> str | None:
-    return None if start == end else gotime.format_seconds(_seconds_and_nanos(data, start, end)[0])
-
-
-def _encode_micro_time(value: Any) -> bytes:
-    if not isinstance(value, str):
-        return b""
-    seconds, nanos = gotime.parse(value, gotime.RFC3339_MICRO)
-    return b"\x08" + _varint(seconds) + b"\x10" + _varint(nanos // 1000 * 1000)
-
-
-def _decode_micro_time(data: bytes, start: int, end: int) -> str | None:
-    return None if start == end else gotime.format_micros(*_seconds_and_nanos(data, start, end))
-
-
-def _seconds_and_nanos(data: bytes, start: int, end: int) -> tuple[int, int]:
-    parts = {number: value for number, wire, value in _wire_fields(data, start, end) if wire == 0}
-    seconds = parts.get(1, 0)
-    return seconds - 2**64 if seconds >> 63 else seconds, parts.get(2, 0)
-
-
-def _encode_raw(value: Any) -> bytes:
-    return b"" if value is None or value is _ABSENT else b"\x0a" + _sized(json_codec.dumps(value))
-
-
-def _decode_raw(data: bytes, start: int, end: int) -> Any:
-    """Opaque JSON; bytes that are none become null, as they could not be printed either."""
-    for number, _, at in _texts(data, start, end):
-        if number == 1 and at[1] > at[0]:
-            try:
-                return json_codec.loads_exact(data[at[0] : at[1]])
-            except ValueError as error:
-                raise ProtobufError(str(error)) from None
-    return None
-
-
-def _encode_quantity(value: Any) -> bytes:
-    return b"\x0a" + _sized((value if isinstance(value, str) else "0").encode())
-
-
-def _decode_quantity(data: bytes, start: int, end: int) -> str:
-    for number, _, at in _texts(data, start, end):
-        if number == 1:
-            return _text(data, *at)
-    return "0"
-
-
-def _encode_int_or_string(value: Any) -> bytes:
-    if isinstance(value, str):
-        return b"\x08\x01\x10\0\x1a" + _sized(value.encode())
-    return b"\x08\0\x10" + _varint(value if isinstance(value, int) else 0) + b"\x1a\0"
-
-
-def _decode_int_or_string(data: bytes, start: int, end: int) -> int | str:
-    kind, number_value, text = 0, 0, ""
-    for number, wire, value in _wire_fields(data, start, end):
-        if number == 1:
-            kind = value
-        elif number == 2:
-            number_value = (value + 2**31) % 2**32 - 2**31
-        elif number == 3 and wire == 2:
-            text = _text(data, *value)
-    return text if kind else number_value
-
-
-_SPECIAL: dict[str, tuple[Encode, Decode]] = {
-    types.TIME: (_encode_time, _decode_time),
-    types.MICRO_TIME: (_encode_micro_time, _decode_micro_time),
-    types.QUANTITY: (_encode_quantity, _decode_quantity),
-    types.INT_OR_STRING: (_encode_int_or_string, _decode_int_or_string),
-    types.FIELDS_V1: (_encode_raw, _decode_raw),
-    types.RAW_EXTENSION: (_encode_raw, _decode_raw),
-}
-_SPECIAL_ZERO: dict[str, Any] = {types.QUANTITY: "0", types.INT_OR_STRING: 0}
-
-
+# --- the unions of apiextensions -------------------------------------------------------------------------------------
 @cache
 def _union(id: str) -> tuple[Encode, Decode] | None:
     """Opaque JSON and the JSON schema unions of apiextensions."""
     if id.endswith(types.OPAQUE_SUFFIX):
-        return _encode_raw, _decode_raw
+        return encode_raw, decode_raw
     if not id.endswith((types.OR_BOOL_SUFFIX, types.OR_ARRAY_SUFFIX, types.OR_STRINGS_SUFFIX)):
         return None
     schema = id.rpartition(".")[0] + ".JSONSchemaProps"
@@ -429,112 +346,24 @@ def _union(id: str) -> tuple[Encode, Decode] | None:
 
     def encode_union(value: Any) -> bytes:
         if or_bool:
-            allowed = b"\x08\0" if value is False or value is _ABSENT else b"\x08\1"
-            return allowed + (b"\x12" + _sized(_encoder(schema)(value)) if isinstance(value, dict) else b"")
+            allowed = b"\x08\0" if value is False or value is ABSENT else b"\x08\1"
+            return allowed + (b"\x12" + sized(_encoder(schema)(value)) if isinstance(value, dict) else b"")
         if isinstance(value, dict):
-            return b"\x0a" + _sized(_encoder(schema)(value))
+            return b"\x0a" + sized(_encoder(schema)(value))
         if not isinstance(value, list):
             return b""
         encode_one: Encode = str.encode if strings else _encoder(schema)
-        return b"".join([b"\x12" + _sized(encode_one(one)) for one in value])
+        return b"".join([b"\x12" + sized(encode_one(one)) for one in value])
 
     def decode_union(data: bytes, start: int, end: int) -> Any:
-        found = list(_wire_fields(data, start, end))
+        found = list(wire_fields(data, start, end))
         schema_number = 2 if or_bool else 1
         for number, wire, at in found:
             if number == schema_number and wire == 2:
                 return _decoder(schema)(data, *at)
         if or_bool:
             return any(value for number, wire, value in found if number == 1 and wire == 0)
-        decode_one = _text if strings else _decoder(schema)
+        decode_one = text_at if strings else _decoder(schema)
         return [decode_one(data, *at) for _, wire, at in found if wire == 2] or None
 
     return encode_union, decode_union
-
-
-# --- wire ------------------------------------------------------------------------------------------------------------
-_ONE_BYTE = [bytes((number,)) for number in range(128)]
-
-
-def _varint(number: int) -> bytes:
-    if 0 <= number < 128:
-        return _ONE_BYTE[number]
-    if number < 0:
-        number += 1 << 64
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def _sized(body: bytes) -> bytes:
-    return _varint(len(body)) + body
-
-
-def _read_varint(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """(value, position after it); raises ProtobufError."""
-    value = shift = 0
-    while True:
-        if shift >= 64:
-            raise ProtobufError("proto: integer overflow")
-        if at >= end:
-            raise ProtobufError("unexpected EOF")
-        byte = data[at]
-        at += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value & 0xFFFF_FFFF_FFFF_FFFF, at
-        shift += 7
-
-
-def _wire_fields(data: bytes, at: int, end: int, message: str = "Unknown") -> Iterator[tuple[int, int, Any]]:
-    """(number, wire type, value): an int for numbers, (start, end) for what has a length; raises ProtobufError."""
-    while at < end:
-        tag = data[at]
-        at += 1
-        if tag > 127:
-            tag, at = _read_varint(data, at - 1, end)
-        number, wire = tag >> 3, tag & 7
-        if not number:
-            raise ProtobufError(f"proto: {message}: illegal tag 0 (wire type {tag})")
-        if wire == 2:
-            size = data[at] if at < end else 128
-            at += 1
-            if size > 127:
-                size, at = _read_varint(data, at - 1, end)
-            if size >> 63:
-                raise ProtobufError("proto: negative length found during unmarshaling")
-            if at + size > end:
-                raise ProtobufError("unexpected EOF")
-            yield number, wire, (at, at + size)
-            at += size
-        elif wire == 0:
-            value, at = _read_varint(data, at, end)
-            yield number, wire, value
-        elif wire in (1, 5):
-            size = 8 if wire == 1 else 4
-            if at + size > end:
-                raise ProtobufError("unexpected EOF")
-            yield number, wire, int.from_bytes(data[at : at + size], "little")
-            at += size
-        elif wire == 4:
-            raise ProtobufError(f"proto: {message}: wiretype end group for non-group")
-        else:
-            yield number, wire, 0  # the reader of a field it knows says that this is the wrong wire type
-            raise ProtobufError(f"proto: illegal wireType {wire}")
-
-
-def _texts(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, tuple[int, int]]]:
-    """The fields that have a length."""
-    return (one for one in _wire_fields(data, start, end) if one[1] == 2)
-
-
-def _expect(wire: int, expected: int, go_name: str) -> None:
-    if wire != expected:
-        raise ProtobufError(f"proto: wrong wireType = {wire} for field {go_name}")
-
-
-def kind_of(version: str, kind: str) -> GVK:
-    return GVK(*split_api_version(version), kind)

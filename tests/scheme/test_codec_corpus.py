@@ -17,6 +17,7 @@ from ledger.apimachinery.status import StatusError
 from ledger.scheme import protobuf, types
 from ledger.scheme.codec import decode
 from ledger.scheme.normalize import normalize
+from ledger.scheme.protobuf_wire import wire_fields
 
 _SCENARIOS = (Path(__file__).resolve().parents[2] / "../shared/corpus/scenarios").resolve()
 
@@ -162,7 +163,7 @@ def body_of(request: dict[str, Any]) -> bytes:
 # --- protobuf without a schema, in the form in which the scenarios hold it -------------------------------------------
 def fields(data: bytes) -> list[list[Any]]:
     found = []
-    for number, wire, value in protobuf._wire_fields(data, 0, len(data)):
+    for number, wire, value in wire_fields(data, 0, len(data)):
         if wire == 1:
             value = value.to_bytes(8, "little").hex()
         found.append([number, text_or_fields(data[value[0] : value[1]]) if wire == 2 else value])
