@@ -166,9 +166,13 @@ def _decode_protobuf(body: bytes, expected: GVK) -> tuple[dict[str, Any], GVK, l
         type_id = types.type_of(gvk)
         if type_id is None:
             raise Refused(not_registered(gvk), gvk)
-        obj = normalize(gvk, protobuf.decode(gvk, message))
+        value = protobuf.decode(gvk, message)
     except protobuf.ProtobufError as error:
         raise Refused(str(error), gvk) from None
+    try:
+        obj = normalize(gvk, value)
+    except Mismatch:  # what is text on the wire and yet no quantity
+        raise Refused(strict.decode(strict.tree(value), type_id).error, gvk) from None
     if gvk.kind != expected.kind:
         raise Refused(
             f"converting ({types.printed(type_id)}) to ({types.internal_name(expected)}): unknown conversion", gvk

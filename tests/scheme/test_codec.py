@@ -173,6 +173,33 @@ def test_bodies_that_are_no_protobuf(body: bytes, why: str) -> None:
     assert refused(body, content_type=PROTOBUF) == start + why
 
 
+def test_text_that_is_no_quantity() -> None:
+    quota = GVK("", "v1", "ResourceQuota")
+    message = protobuf.encode(quota, {"spec": {"hard": {"pods": "1"}}})
+    assert message is not None
+    broken = message.replace(b"\x0a\x011", b"\x0a\x01x")
+    assert "quantities must match the regular expression" in refused(broken, quota, PROTOBUF)
+
+
+def test_deep_bodies_are_refused_and_no_crash() -> None:
+    for body in ('{"a":' * 400 + "1" + "}" * 400, "[" * 100_000, '{"metadata":' * 5_000):
+        assert refused(body)
+    text = b"k8s\0" + protobuf.envelope(CRD.api_version, CRD.kind, deep_schema(2_000))[4:]
+    assert refused(text, CRD, PROTOBUF)
+
+
+def deep_schema(levels: int) -> bytes:
+    """A definition's message whose schema is `not` of `not` of ... so often."""
+    from ledger.scheme.protobuf_wire import sized
+
+    schema = b""
+    for _ in range(levels):
+        schema = b"\xe2\x01" + sized(schema)  # 28: not
+    for tag in (b"\x0a", b"\x22", b"\x3a", b"\x12"):  # openAPIV3Schema, schema, versions, spec
+        schema = tag + sized(schema)
+    return schema
+
+
 def test_a_wrong_wire_type_inside_the_message() -> None:
     assert refused(b"k8s\0\x12\x02\x08\x05", content_type=PROTOBUF).endswith(
         "cannot be handled as a ConfigMap: proto: wrong wireType = 0 for field ObjectMeta"
