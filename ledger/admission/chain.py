@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from ledger.admission.api import Attributes, Plugin
+from ledger.admission.default_class import DefaultIngressClass, DefaultStorageClass
+from ledger.admission.default_tolerations import DefaultTolerationSeconds
+from ledger.admission.in_use_protection import StorageObjectInUseProtection
 from ledger.admission.namespace_lifecycle import NamespaceLifecycle
+from ledger.admission.node_taints import TaintNodesByCondition
+from ledger.admission.priority import Priority
+from ledger.admission.runtime_class import RuntimeClass
+from ledger.admission.service_account import ServiceAccount
 from ledger.projections.api import View
 
 # pkg/kubeapiserver/options/plugins.go: every plugin on by default, in order.
@@ -78,7 +85,17 @@ class Chain:
                         plugin.validate(attributes, view)
 
 
-def default_plugins(disabled: Sequence[str] = ()) -> list[Plugin]:
-    """The plugins on by default, less the disabled ones."""
-    plugins: list[Plugin] = [NamespaceLifecycle()]
+def default_plugins(new_suffix: Callable[[], str], disabled: Sequence[str] = ()) -> list[Plugin | Waiting]:
+    """The plugins on by default, less the disabled ones. `new_suffix` ends generated names."""
+    plugins: list[Any] = [
+        NamespaceLifecycle(),
+        ServiceAccount(new_suffix),
+        TaintNodesByCondition(),
+        Priority(),
+        DefaultTolerationSeconds(),
+        DefaultStorageClass(),
+        StorageObjectInUseProtection(),
+        RuntimeClass(),
+        DefaultIngressClass(),
+    ]
     return [one for one in plugins if one.name not in disabled]

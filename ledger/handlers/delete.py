@@ -27,7 +27,7 @@ async def delete(api: Api, call: Call) -> Response:
 async def delete_collection(api: Api, call: Call) -> Response:
     listing = list_options(query_of(call.request))
     options = await _options(api, call)
-    selection = selection_of(call.version, listing)
+    selection = selection_of(call.definition, call.version, listing)
     page = list_page(api.store, call.definition, call.namespace, listing, selection, api.clock() // 1_000_000)
     page.items = await api.registry.delete_collection(call, page.items, options)
     return api.encoder.many(call, page)

@@ -18,7 +18,7 @@ async def list_objects(api: Api, call: Call, revision: int | None = None) -> Res
     options = list_options(query_of(call.request))
     if revision is not None:
         options = at_moment(options, revision)
-    selection = selection_of(call.version, options)
+    selection = selection_of(call.definition, call.version, options)
     page = list_page(api.store, call.definition, call.namespace, options, selection, api.clock() // 1_000_000)
     return api.encoder.many(call, page)
 

@@ -18,10 +18,10 @@ from ledger.registry.watching import watch_events
 async def watch(api: Api, call: Call, revision: int | None = None) -> Response:
     """The stream; `revision`: the head of a past moment, whose watches show its objects and then stay silent."""
     options = list_options(query_of(call.request), watch=True)
-    selection = selection_of(call.version, options)
+    selection = selection_of(call.definition, call.version, options)
     if call.name:
         named = replace(options, field_selector=f"metadata.name={call.name}")
-        selection = selection_of(call.version, named)
+        selection = selection_of(call.definition, call.version, named)
     _check_revision(options)
     frames = api.encoder.frames(call)
     timeout_s = float(options.timeout_s) if options.timeout_s else api.watch_timeout_s()

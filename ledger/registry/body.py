@@ -14,7 +14,9 @@ from ledger.apimachinery import json_codec
 from ledger.apimachinery.resource import Key, Object, split_api_version
 from ledger.log.event import Change
 from ledger.projections.api import Stored
-from ledger.scheme.definition import ResourceDefinition, Version
+from ledger.scheme.conversion import stored_kind
+from ledger.scheme.definition import ResourceDefinition
+from ledger.scheme.selectable import field_values
 
 
 def key_of(definition: ResourceDefinition, namespace: str, name: str) -> Key:
@@ -68,17 +70,28 @@ def decode(stored: Stored) -> Object:
 def change_of(definition: ResourceDefinition, obj: Object, expect: int | None) -> Change:
     """The Change that stores `obj` (in the storage version)."""
     metadata = obj["metadata"]
-    version = definition.versions[definition.storage_version]
+    kind = stored_kind(definition)
     return Change(
         key=key_of(definition, metadata.get("namespace", ""), metadata["name"]),
         body=encode_body(obj),
         uid=metadata.get("uid", ""),
-        api_version=version.kind.api_version,
-        kind=version.kind.kind,
+        api_version=kind.api_version,
+        kind=kind.kind,
         labels=metadata.get("labels") or {},
-        fields=selectable(version, obj),
+        fields=_fields(definition, obj),
         expect=expect,
     )
+
+
+def _fields(definition: ResourceDefinition, obj: Object) -> dict[str, str]:
+    """The values of what field selectors may ask for."""
+    if not definition.custom:
+        return field_values(definition, next(iter(definition.versions.values())), obj)
+    return {
+        label: value
+        for version in definition.versions.values()
+        for label, value in field_values(definition, version, obj).items()
+    }
 
 
 def removal_of(stored: Stored) -> Change:
@@ -93,32 +106,6 @@ def removal_of(stored: Stored) -> Change:
         fields=stored.fields,
         expect=stored.revision,
     )
-
-
-_ZERO = {"integer": "0", "boolean": "false"}
-
-
-def selectable(version: Version, obj: Object) -> dict[str, str]:
-    """The values of the version's selectable fields, as field selectors compare them: text, Go's zero when absent."""
-    return {path: _selectable_text(obj, path, version) for path in version.selectable_fields}
-
-
-def _selectable_text(obj: Object, path: str, version: Version) -> str:
-    value: Any = obj
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-        if value is None:
-            return _ZERO.get(_schema_type(version, path), "")
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else str(value) if isinstance(value, int) else ""
-
-
-def _schema_type(version: Version, path: str) -> str:
-    schema: Any = version.schema
-    for part in path.split("."):
-        schema = ((schema or {}).get("properties") or {}).get(part)
-    return (schema or {}).get("type", "")
 
 
 def prefix_of(api_version: str, kind: str) -> bytes:

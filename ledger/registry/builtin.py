@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 from ledger.apimachinery import fieldset, json_codec
@@ -16,16 +17,26 @@ from ledger.registry.applied import decode_applied
 from ledger.registry.body import ordered_metadata
 from ledger.registry.options import DeleteOptions, WriteOptions
 from ledger.scheme import codec, strategies
-from ledger.scheme.conversion import convert
+from ledger.scheme.conversion import convert, to_storage
 from ledger.scheme.definition import ResourceDefinition, Version
 from ledger.scheme.normalize import normalize
 from ledger.scheme.strategies import Context
 from ledger.scheme.strategies.deletion import pod_grace_period
-from ledger.scheme.strategies.validation import validate_create, validate_update
+from ledger.scheme.strategies.validation import has_rules, validate_create, validate_update
 
 
 class Builtins:
-    """ledger.registry.behaviour.Behaviour for every resource that came in the box."""
+    """ledger.registry.behaviour.Behaviour for every resource that came in the box.
+
+    `owner`: the resource that stores this one's objects (a historical Deployment is an apps one), whose rules hold.
+    """
+
+    def __init__(self, owner: Callable[[ResourceDefinition], ResourceDefinition]) -> None:
+        self._owner = owner
+
+    def _rules(self, definition: ResourceDefinition) -> ResourceDefinition:
+        """Whose strategy holds: the resource's own where there is one, else that of the owner."""
+        return definition if definition.storage is None or has_rules(definition) else self._owner(definition)
 
     def decode(
         self, definition: ResourceDefinition, version: Version, body: bytes, content_type: str, field_validation: str
@@ -96,9 +107,7 @@ class Builtins:
         return codec.decode(body, content_type, expected, validation="Ignore", accepts=lambda _: True).obj
 
     def to_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object:
-        if version.name == definition.storage_version:
-            return obj
-        return convert(definition, obj, definition.storage_version)
+        return to_storage(definition, obj)
 
     def from_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object:
         if obj["apiVersion"] == version.kind.api_version:
@@ -152,6 +161,7 @@ class Builtins:
         return convert_to
 
     def before_create(self, definition: ResourceDefinition, obj: Object, context: Context) -> None:
+        definition = self._rules(definition)
         strategies.prepare_for_create(definition, obj, context)
         errors = validate_create(definition, obj, context)
         if errors:
@@ -162,6 +172,7 @@ class Builtins:
     def before_update(
         self, definition: ResourceDefinition, subresource: str, obj: Object, old: Object, context: Context
     ) -> None:
+        definition = self._rules(definition)
         strategies.prepare_for_update(definition, obj, old, context, subresource)
         errors = validate_update(definition, obj, old, context, subresource)
         if errors:

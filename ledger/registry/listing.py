@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import json
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ledger.apimachinery.selectors import (
+    FieldRequirement,
     FieldSelector,
     LabelSelector,
     SelectorError,
@@ -25,6 +26,7 @@ from ledger.projections.api import Stored, View
 from ledger.projections.store import Store
 from ledger.registry.options import ListOptions, parse_revision
 from ledger.scheme.definition import ResourceDefinition, Version
+from ledger.scheme.selectable import UnknownFieldLabel, stored_label
 
 CONTINUE_LIFETIME_S = 300
 EXPIRED_TOKEN = (
@@ -59,7 +61,7 @@ class Selection:
 EVERYTHING = Selection(None, None)
 
 
-def selection_of(version: Version, options: ListOptions) -> Selection:
+def selection_of(definition: ResourceDefinition, version: Version, options: ListOptions) -> Selection:
     """The selectors of a request. StatusError 400 when they do not parse, or name a field that cannot be selected."""
     if not options.label_selector and not options.field_selector:
         return EVERYTHING
@@ -67,10 +69,15 @@ def selection_of(version: Version, options: ListOptions) -> Selection:
         labels = parse_label_selector(options.label_selector) if options.label_selector else None
         fields = parse_field_selector(options.field_selector) if options.field_selector else None
         if fields is not None:
-            fields.check(version.selectable_fields)
-    except SelectorError as error:
+            fields = FieldSelector(tuple(_stored(definition, version, one) for one in fields.requirements))
+    except (SelectorError, UnknownFieldLabel) as error:
         raise bad_request(str(error)) from None
     return Selection(labels, fields)
+
+
+def _stored(definition: ResourceDefinition, version: Version, one: FieldRequirement) -> FieldRequirement:
+    """The requirement on the stored object that one on the request's version stands for."""
+    return replace(one, field=stored_label(definition, version, one.field))
 
 
 @dataclass(slots=True)
@@ -166,7 +173,7 @@ def _read(
         if len(items) == limit:
             last = items[-1].key
             token = _encode_token(_Token(view.revision, f"{last.namespace}/{last.name}", now_s))
-            rest = None if selection else 1 + sum(1 for _ in rows)
+            rest = None if selection else view.count(definition.stored_as, namespace, (last.namespace, last.name))
             return Page(items, view.revision, token, rest)
         items.append(stored)
     return Page(items, view.revision)

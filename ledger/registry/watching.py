@@ -68,7 +68,7 @@ async def watch_events(
             if batch is None:
                 if options.bookmarks and trio.current_time() >= next_bookmark:
                     next_bookmark = trio.current_time() + BOOKMARK_EVERY_S
-                    head = max(told, store.head())
+                    head = watcher.revision
                     if head > told:
                         told = head
                         yield [WatchEvent("BOOKMARK", head)]

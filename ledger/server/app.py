@@ -10,6 +10,7 @@ import orjson
 import trio
 
 from ledger.admission.chain import Chain, default_plugins
+from ledger.admission.escalation import RbacEscalation
 from ledger.apimachinery.http import Handler
 from ledger.apimachinery.resource import GroupResource, Key, Object
 from ledger.auth.api import Authorize
@@ -39,6 +40,7 @@ from ledger.handlers.root import root_handler
 from ledger.handlers.scale import scale
 from ledger.handlers.tokens import TokenIssuer, openid_handlers, token_verb
 from ledger.handlers.version import version_handler
+from ledger.log.event import Event
 from ledger.pipeline.chain import ChainConfig, build_chain
 from ledger.pipeline.flood import Flood
 from ledger.pipeline.record import Recorder
@@ -96,8 +98,9 @@ def build(
     rbac = _rbac(store)
     flows = _flow_schemas(store)
     authorize = _authorize(config, rbac)
-    behaviour = Builtins()
-    admission = Chain(default_plugins(config.disable_admission_plugins), store.view)
+    behaviour = Builtins(lambda definition: schemes.now().owner(definition))
+    plugins = default_plugins(new_suffix, config.disable_admission_plugins)
+    admission = Chain([*plugins, RbacEscalation(rbac, authorize)], store.view)
     registry = Registry(store, behaviour, admission, clock, new_uid, new_suffix)
     encoder = Encoder(behaviour, clock)
     api = Api(store, registry, behaviour, schemes.now, encoder, clock, lambda: 3600.0)
@@ -145,7 +148,8 @@ def build(
     special.update(review_verbs(authorize, rbac.rules_for, token_authenticator(tokens), (ISSUER,)))
     special["", "pods", "binding"] = special["", "bindings", ""] = bind
     handler = Resources(api, Moments(store, schemes.now, schemes.at), Paths(exact, prefixes), special, config.read_only)
-    flood = Flood(store.note)
+    # A ledger that is only read records nothing of its readers: it may be another server's, or evidence.
+    flood = Flood(ignore if config.read_only else store.note)
     recorder = Recorder(
         clock, new_uid, flood.note, encoder.refusal, flow_of=flows.flow_of, observe=metrics.observe, room=store.room
     )
@@ -171,6 +175,10 @@ def build(
         return await bootstrap(store, schemes.now(), facts, clock, new_uid)
 
     return App(build_chain(handler, chain), store, schemes, flood, config, started, boot)
+
+
+def ignore(event: Event) -> None:
+    """Where an event goes that is not to be recorded."""
 
 
 def _rbac(store: Store) -> Rbac:

@@ -4,6 +4,6 @@ Rules upstream declares on its types are data (declarative.py); the rest is func
 listed in kinds.py.
 """
 
-from ledger.scheme.strategies.validation.kinds import validate_create, validate_update
+from ledger.scheme.strategies.validation.kinds import has_rules, validate_create, validate_update
 
-__all__ = ["validate_create", "validate_update"]
+__all__ = ["has_rules", "validate_create", "validate_update"]

@@ -76,6 +76,11 @@ def validate_update(
     return found
 
 
+def has_rules(definition: ResourceDefinition) -> bool:
+    """Whether the resource has rules of its own, beside those of the resource that stores its objects."""
+    return _key(definition) in RULES
+
+
 def _key(definition: ResourceDefinition) -> str:
     return f"{definition.group}/{definition.resource}"
 
