@@ -66,10 +66,11 @@ def _short_names(definition: ResourceDefinition) -> tuple[str, ...]:
 
 def kinds_of(scheme: Scheme, crds: list[Object]) -> Kinds:
     """The built-in kinds and those that these CustomResourceDefinitions name."""
-    return Kinds(scheme.with_custom([definition for crd in crds if (definition := _custom(crd))]) if crds else scheme)
+    definitions = [definition for crd in crds if (definition := custom_definition(crd))]
+    return Kinds(scheme.with_custom(definitions) if definitions else scheme)
 
 
-def _custom(crd: Object) -> ResourceDefinition | None:
+def custom_definition(crd: Object) -> ResourceDefinition | None:
     """What reading needs of a CRD; one whose names were never accepted defines nothing."""
     spec = crd.get("spec") or {}
     names = (crd.get("status") or {}).get("acceptedNames") or spec.get("names") or {}
@@ -106,4 +107,5 @@ def _version(group: str, kind: str, raw: dict[str, Any]) -> Version:
         served=bool(raw.get("served", True)),
         schema=(raw.get("schema") or {}).get("openAPIV3Schema"),
         columns=tuple(columns),
+        selectable_fields=tuple(one["jsonPath"].lstrip(".") for one in raw.get("selectableFields") or ()),
     )

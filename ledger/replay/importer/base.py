@@ -53,6 +53,8 @@ def _of_resources(decoded: Object) -> Base:
         group, resource = STORED_AS.get((group, resource), ("" if group == "core" else group, resource))
         covered.add(GroupResource(group, resource))
         for item in listing.get("items") or ():
+            if not revision_of(item.get("metadata") or {}):
+                continue  # not stored: computed when it is asked for, as componentstatuses are
             shaped = {"apiVersion": listing.get("apiVersion"), "kind": listing.get("kind"), **item}
             objects[_key(group, resource, item)] = shaped
     revision = revision_of(decoded) or _newest(objects)
@@ -73,6 +75,8 @@ def _of_list(items: list[Any], meta: Object, scheme: Scheme) -> Base:
         if crd.get("kind") == "CustomResourceDefinition"
     }
     for item in items:
+        if not revision_of(item.get("metadata") or {}):
+            continue
         group, kind = split_api_version(item.get("apiVersion") or "")[0], item.get("kind") or ""
         resource = known.get((group, kind)) or GroupResource(group, custom.get((group, kind)) or kind.lower() + "s")
         objects[_key(*resource, item)] = item

@@ -43,6 +43,14 @@ class Holes:
         """May be 0 or less: then there is none."""
         return self._walk(self._down, revision)
 
+    def near(self, revision: int, *, above: int = 0) -> int:
+        """Takes the next free one at or below `revision` and above `above`, else the next one after `revision`."""
+        found = self.at_or_below(revision)
+        if found <= above:
+            found = self.at_or_above(max(revision, above) + 1)
+        self.take(found)
+        return found
+
     @staticmethod
     def _walk(links: dict[int, int], revision: int) -> int:
         end = revision

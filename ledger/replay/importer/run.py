@@ -17,7 +17,6 @@ from ledger.apimachinery.http import User
 from ledger.apimachinery.resource import GroupResource, Key, Object
 from ledger.log.api import Entry
 from ledger.log.event import Change, Event
-from ledger.registry.body import selectable
 from ledger.replay.classify import IMPORTED
 from ledger.replay.importer.base import Base
 from ledger.replay.importer.conclude import INFERRED, Context, conclude, terminating
@@ -28,10 +27,12 @@ from ledger.replay.importer.record import Facts, event_of, revision_of
 from ledger.replay.importer.report import Report
 from ledger.replay.importer.rules import Effect, Step, lives_on
 from ledger.replay.importer.stored import Known, State, apply_change, change_of, removal_of
+from ledger.replay.kinds import CRDS, custom_definition
+from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.scheme import Scheme
+from ledger.scheme.selectable import field_values
 
 CHANGES_MAX = 500  # of one such event
-CRDS = ("apiextensions.k8s.io", "customresourcedefinitions")
 
 
 def import_log(paths: Sequence[str], base: Base | None, scheme: Scheme) -> tuple[Report, Iterator[Entry]]:
@@ -66,11 +67,8 @@ class _Import:
         self.continued = 0
         self.firsts = sorted(revisions[0] for revisions in planned.revisions.values())
         self.contended = _contended(index, planned)
-        self.versions = {
-            (one.stored_as, version.kind.api_version): version
-            for one in scheme.definitions.values()
-            for version in one.versions.values()
-        }
+        self.scheme = scheme
+        self.customs: dict[GroupResource, tuple[int, ResourceDefinition | None]] = {}
         shown = {(key, revision_of(obj["metadata"])): obj for key, obj in base.objects.items()} if base else {}
         self.context = Context(self.state, self._fields, scheme, shown)
 
@@ -90,8 +88,20 @@ class _Import:
         yield Entry(self._closing(), ())
 
     def _fields(self, key: Key, obj: Object) -> dict[str, str]:
-        version = self.versions.get((GroupResource(*key[:2]), obj.get("apiVersion") or ""))
-        return selectable(version, obj) if version else {}
+        resource = GroupResource(*key[:2])
+        definition = self.scheme.definition(resource) or self._custom(resource)
+        version = definition.versions.get((obj.get("apiVersion") or "").rpartition("/")[2]) if definition else None
+        return field_values(definition, version, obj) if definition and version else {}
+
+    def _custom(self, resource: GroupResource) -> ResourceDefinition | None:
+        """The custom resource as its CRD defines it by now."""
+        crd = self.state.get(Key(*CRDS, "", str(resource)))
+        if crd is None:
+            return None
+        known = self.customs.get(resource)
+        if known is None or known[0] != crd.revision:
+            known = self.customs[resource] = (crd.revision, custom_definition(crd.decoded()))
+        return known[1]
 
     def _in_order(self) -> Iterator[tuple[Located, int]]:
         """The records that count, in the planned order; out-of-order ones wait in memory for their turn."""
@@ -196,7 +206,7 @@ class _Import:
     def _expect_base(self, base: Base) -> None:
         """Queues the snapshot's objects that the log does not hold, at their own revisions."""
         logged = {
-            (self.steps[number].key, revision)
+            revision: self.steps[number].key
             for number, revisions in self.plan.revisions.items()
             for revision in revisions
         }
@@ -204,10 +214,14 @@ class _Import:
         causes: dict[int, Event] = {}
         for key, obj in base.objects.items():
             revision = revision_of(obj["metadata"])
-            if (key, revision) in logged:
+            if logged.get(revision) == key:
                 continue
+            note = "from the snapshot"
+            if logged.setdefault(revision, key) != key:  # kept in another etcd, which counts for itself
+                revision = self.plan.holes.near(revision)
+                note += "; another object has its revision"
             self.report.base_objects += 1
-            change = change_of(key, obj, revision, self._fields, note="from the snapshot")
+            change = change_of(key, obj, revision, self._fields, note=note)
             moment = self.plan.clock.moment(revision) or self.report.first
             cause = causes.setdefault(moment, _not_a_request("snapshot", moment))
             self.pending.append(Pending(revision, change, cause))
@@ -217,10 +231,9 @@ class _Import:
         """What the log alone would give beyond the snapshot was deleted before it; no record tells when."""
         extra = [key for key in self.state if key[:2] in base.covered and key not in base.objects]
         note = "not in the snapshot: deleted before it, by a request that is not in the log"
-        revision, changes = 0, []
+        changes = []
         for key in extra:
-            revision = self.plan.holes.at_or_above(max(revision, base.revision) + 1)
-            self.plan.holes.take(revision)
+            revision = self.plan.holes.near(base.revision, above=self.state[key].revision)
             changes.append(removal_of(key, revision, self.state[key], confidence=INFERRED, note=note))
         for start in range(0, len(changes), CHANGES_MAX):
             moment = self.plan.clock.moment(base.revision) or self.report.first
