@@ -7,6 +7,8 @@ import ipaddress
 import os
 import re
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ledger.cli.arguments import (
@@ -25,15 +27,16 @@ from ledger.server.controllers import CONTROLLERS
 from ledger.server.plugins import PLUGIN_NAMES
 
 DEFAULT_DATA_DIR = "~/.local/share/ledger"
+QUIET_S = 1.0  # what is done sooner needs no progress bar
 
 
 def main(argv: list[str]) -> int:
     """0 after an orderly end; 1 when the server cannot start or goes on no longer; 2 for a wrong command line."""
     config = parse(argv)
-    from ledger.server.serve import StartError, run  # noqa: PLC0415  (flags are checked before anything heavy is loaded)
+    from ledger.server.serve import StartError, run
 
     try:
-        run(config, announce=lambda url, kubeconfig: _announce(url, kubeconfig, config))
+        run(config, lambda url, kubeconfig: _announce(url, kubeconfig, config), _progress())
     except StartError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
@@ -46,6 +49,22 @@ def _announce(url: str, kubeconfig: Path, config: Config) -> None:
     sys.stdout.write(f"admin kubeconfig: {kubeconfig}\n")
     sys.stdout.write(f"  kubectl --kubeconfig {kubeconfig} get namespaces\n")
     sys.stdout.flush()
+
+
+def _progress() -> Callable[[int, int], None] | None:
+    """Tells a person how far the folding of the log is; None when nobody watches."""
+    if not sys.stderr.isatty():
+        return None
+    started = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        if time.monotonic() - started > QUIET_S:
+            bar = "#" * (30 * done // max(1, total))
+            end = "\n" if done == total else ""
+            sys.stderr.write(f"\rrebuilding projections [{bar:30}] {done:,} of {total:,} events{end}")
+            sys.stderr.flush()
+
+    return show
 
 
 def parse(argv: list[str]) -> Config:
@@ -87,7 +106,9 @@ def parse(argv: list[str]) -> Config:
 
 
 def _parser() -> Parser:
-    parser = Parser(prog="ledger serve", description="Serves a Kubernetes API from an embedded log.", allow_abbrev=False)
+    parser = Parser(
+        prog="ledger serve", description="Serves a Kubernetes API from an embedded log.", allow_abbrev=False
+    )
     add = parser.add_argument
     data_dir = os.environ.get("LEDGER_DATA_DIR") or DEFAULT_DATA_DIR
     add("--data-dir", default=data_dir, metavar="DIR", help=f"where the log is kept (default {data_dir})")
@@ -95,7 +116,9 @@ def _parser() -> Parser:
     add("--secure-port", default=6443, type=port, metavar="PORT", help="port to listen on (6443; 0: any free one)")
     add("--tls-cert-file", type=readable_file, metavar="FILE", help="serving certificate; without one, one is made")
     add("--tls-private-key-file", type=readable_file, metavar="FILE", help="its key")
-    add("--client-ca-file", type=readable_file, metavar="FILE", help="who may sign client certificates; else our own CA")
+    add(
+        "--client-ca-file", type=readable_file, metavar="FILE", help="who may sign client certificates; else our own CA"
+    )
     add("--token-auth-file", type=readable_file, metavar="FILE", help='lines of token,user,uid,"group1,group2"')
     add("--authorization-mode", default="RBAC", choices=("RBAC", "AlwaysAllow"), help="who may do what (RBAC)")
     parser.flag("--anonymous-auth", True, "requests without credentials are system:anonymous")
@@ -105,7 +128,13 @@ def _parser() -> Parser:
     add("--service-node-port-range", default="30000-32767", type=port_range, metavar="LOW-HIGH", help="node ports")
     add("--max-requests-inflight", default=400, type=count, metavar="N", help="concurrent reads (400; 0: no limit)")
     add("--max-mutating-requests-inflight", default=200, type=count, metavar="N", help="concurrent writes (200)")
-    add("--request-timeout", default="60s", type=duration_s, metavar="TIME", help="of all but watches and the like (60s)")
+    add(
+        "--request-timeout",
+        default="60s",
+        type=duration_s,
+        metavar="TIME",
+        help="of all but watches and the like (60s)",
+    )
     add("--cors-allowed-origins", default="", type=_origins, metavar="REGEX,...", help="web origins that may call")
     add("--disable-admission-plugins", default="", type=commas, metavar="NAME,...", help="plugins to leave out")
     add("--controllers", default="*", type=commas, metavar="NAME,...",

@@ -16,6 +16,7 @@ import trio
 from ledger.auth.certificates import Credentials, ensure_credentials
 from ledger.auth.kubeconfig import kubeconfig
 from ledger.log.api import Unusable
+from ledger.log.refold import Progress
 from ledger.projections.store import Store
 from ledger.server.app import build
 from ledger.server.config import Config
@@ -31,12 +32,15 @@ class StartError(Exception):
     """The server cannot start; the message is one line for a person."""
 
 
-def run(config: Config, announce: Announce) -> None:
-    """Serves until SIGTERM or SIGINT. `announce` is told the URL and the admin's kubeconfig once it is ready."""
+def run(config: Config, announce: Announce, progress: Progress | None = None) -> None:
+    """Serves until SIGTERM or SIGINT. `announce` is told the URL and the admin's kubeconfig once it is ready.
+
+    `progress` is told about events folded again, where a projection needs that. Raises StartError.
+    """
     # The writer thread gives the interpreter back after every row; it must not wait 5 ms to get it again.
     sys.setswitchinterval(0.0005)
     try:
-        trio.run(_main, config, announce)
+        trio.run(_main, config, announce, progress)
     except* (StartError, Unusable, OSError) as group:
         raise StartError(_line(group)) from None
 
@@ -50,9 +54,9 @@ def _line(group: BaseExceptionGroup[BaseException]) -> str:
     return str(error)
 
 
-async def _main(config: Config, announce: Announce) -> None:
+async def _main(config: Config, announce: Announce, progress: Progress | None) -> None:
     credentials = _credentials(config)
-    store = Store.open(config.data_dir, durability=config.durability, read_only=config.read_only, progress=_progress())
+    store = Store.open(config.data_dir, durability=config.durability, read_only=config.read_only, progress=progress)
     with store:
         drain = trio.Event()
         app = build(config, store, credentials, clock=now_us, new_uid=new_uid, new_suffix=new_suffix, draining=drain)
@@ -134,19 +138,3 @@ def _write_kubeconfig(config: Config, credentials: Credentials, url: str) -> Pat
     path.touch(mode=0o600)
     path.write_text(text)
     return path
-
-
-def _progress() -> Callable[[int, int], None] | None:
-    """Tells a person how far the rebuilding of a projection is; None when nobody watches."""
-    if not sys.stderr.isatty():
-        return None
-    started = time.monotonic()
-
-    def show(done: int, total: int) -> None:
-        if time.monotonic() - started > 1:
-            share = done / max(1, total)
-            bar = "#" * int(share * 30)
-            sys.stderr.write(f"\rrebuilding projections [{bar:30}] {done:,} of {total:,} events")
-            sys.stderr.flush()
-
-    return show
