@@ -105,7 +105,7 @@ class Encoder:
             rows = [self.row(call, obj, form.version) for obj in objects]
             return self._document(call.request, table.document(version, form.version, meta, rows), form, 200)
         if form.transform:
-            items = [partial(obj, form.version) for obj in objects]
+            items = [partial(obj, form.version) for obj in objects] or None
             kind, group_version = "PartialObjectMetadataList", f"meta.k8s.io/{form.version}"
         else:
             items = objects if call.definition.custom else [_untyped(obj) for obj in objects]
@@ -161,6 +161,8 @@ class Encoder:
     def _json(self, request: Request, body: bytes, code: int, form: Negotiated) -> Response:
         if form.pretty or wants_pretty(_pretty(request), request.headers.get("user-agent")):
             body = json_codec.dumps_pretty(orjson.loads(body))
+        else:
+            body += b"\n"
         return compressed(request, Response(code, [("content-type", JSON)], body))
 
 

@@ -22,7 +22,9 @@ def row(
         cells["conditions"] = conditions
     if include == "Object":
         cells["object"] = obj
-    elif include != "None":
+    elif include == "None":
+        cells["object"] = None
+    else:
         cells["object"] = {
             "kind": "PartialObjectMetadata",
             "apiVersion": f"meta.k8s.io/{meta_version}",

@@ -11,7 +11,7 @@ from ledger.apimachinery.field import FieldError
 from ledger.apimachinery.fieldset import Filter
 from ledger.apimachinery.managedfields import Convert, update_managed_fields
 from ledger.apimachinery.resource import GVK, GroupResource, Object, Schema, split_api_version
-from ledger.apimachinery.status import invalid
+from ledger.apimachinery.status import StatusError, invalid
 from ledger.apimachinery.times import rfc3339
 from ledger.registry.applied import decode_applied
 from ledger.registry.body import ordered_metadata
@@ -19,7 +19,7 @@ from ledger.registry.options import DeleteOptions, WriteOptions
 from ledger.scheme import codec, strategies
 from ledger.scheme.conversion import convert, to_storage
 from ledger.scheme.definition import ResourceDefinition, Version
-from ledger.scheme.normalize import normalize
+from ledger.scheme.normalize import normalize, without_empty_lists
 from ledger.scheme.strategies import Context
 from ledger.scheme.strategies.deletion import pod_grace_period
 from ledger.scheme.strategies.validation import has_rules, validate_create, validate_update
@@ -107,6 +107,10 @@ class Builtins:
         return codec.decode(body, content_type, expected, validation="Ignore", accepts=lambda _: True).obj
 
     def to_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object:
+        kind, metadata = version.kind, obj["metadata"]
+        whole = without_empty_lists(kind, obj)
+        if whole is not obj:
+            obj = {"kind": kind.kind, "apiVersion": kind.api_version} | whole | {"metadata": metadata}
         return to_storage(definition, obj)
 
     def from_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object:
@@ -165,7 +169,7 @@ class Builtins:
         strategies.prepare_for_create(definition, obj, context)
         errors = validate_create(definition, obj, context)
         if errors:
-            raise invalid(definition.group, definition.kind, obj["metadata"].get("name", ""), errors)
+            raise self._invalid(definition, obj, errors)
         context.warnings += getattr(strategies, "warnings", lambda *a: [])(definition, obj, None)
         strategies.canonicalize(definition, obj, context)
 
@@ -176,9 +180,14 @@ class Builtins:
         strategies.prepare_for_update(definition, obj, old, context, subresource)
         errors = validate_update(definition, obj, old, context, subresource)
         if errors:
-            raise invalid(definition.group, definition.kind, obj["metadata"].get("name", ""), errors)
+            raise self._invalid(definition, obj, errors)
         context.warnings += getattr(strategies, "warnings", lambda *a: [])(definition, obj, old)
         strategies.canonicalize(definition, obj, context)
+
+    def _invalid(self, definition: ResourceDefinition, obj: Object, errors: list[FieldError]) -> StatusError:
+        """422 about the kind as it is stored."""
+        owner = self._owner(definition)
+        return invalid(owner.group, owner.kind, obj["metadata"].get("name", ""), errors)
 
     def grace_period(self, definition: ResourceDefinition, obj: Object, options: DeleteOptions) -> int | None:
         return pod_grace_period(obj, options.grace_s) if definition.traits.graceful_deletion else None

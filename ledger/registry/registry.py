@@ -7,14 +7,14 @@ decided again on the newer state, or the client is told of the conflict.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ledger.admission.api import Attributes
 from ledger.apimachinery.http import Request, User
 from ledger.apimachinery.managedfields import manager_name
-from ledger.apimachinery.resource import Key, Object
+from ledger.apimachinery.resource import GroupResource, Key, Object
 from ledger.apimachinery.status import StatusError, already_exists, modified, not_found
 from ledger.apimachinery.times import rfc3339
 from ledger.log.api import Conflict
@@ -23,6 +23,7 @@ from ledger.projections.api import Stored, View
 from ledger.projections.state import splice
 from ledger.projections.store import Store
 from ledger.registry import decide
+from ledger.registry.allocators.api import Allocator
 from ledger.registry.behaviour import Behaviour, Context
 from ledger.registry.body import change_of, decode, encode_body, key_of, removal_of
 from ledger.registry.options import DeleteOptions, WriteOptions
@@ -78,9 +79,11 @@ class Registry:
         clock: Callable[[], int],
         new_uid: Callable[[], str],
         new_suffix: Callable[[], str],
+        allocators: Mapping[GroupResource, Allocator] | None = None,
     ) -> None:
         self.store, self.behaviour, self.admission = store, behaviour, admission
         self.clock, self.new_uid, self.new_suffix = clock, new_uid, new_suffix
+        self.allocators = allocators or {}  # of the resources whose objects own more than themselves
 
     # --- create ---------------------------------------------------------------------------------------------------
     async def create(self, call: Call, obj: Object, options: WriteOptions) -> Written:
@@ -114,27 +117,32 @@ class Registry:
         obj = self.behaviour.to_storage(definition, call.version, obj)
         attributes = self._attributes(call, "CREATE", obj, None, options)
         for _ in range(ATTEMPTS_MAX):
-            attributes.guards.clear()
-            await self.admission.admit(attributes)
-            obj = attributes.object or obj
-            self._dedup(call, obj["metadata"], True)
-            self.behaviour.before_create(definition, obj, context)
-            await self.admission.validate(attributes)
-            self._tell(call, attributes, context)
-            if options.dry_run:
-                with self.store.view() as view:
-                    if (existing := view.get(call.key)) is not None:
-                        raise self._exists(call, existing)
-                return Written(_unsaved(definition, obj), created=True)
-            change = change_of(definition, obj, expect=0)
+            attributes.start_over()
+            committed = False
             try:
-                revisions = await self._commit(call, 201, [change], attributes.guards)
-                return Written(_as_stored(change, revisions[0]), created=True)
+                await self.admission.admit(attributes)
+                obj = attributes.object or obj
+                self._dedup(call, obj["metadata"], True)
+                self._allocate(attributes)
+                self.behaviour.before_create(definition, obj, context)
+                await self.admission.validate(attributes)
+                self._tell(call, attributes, context)
+                if options.dry_run:
+                    with self.store.view() as view:
+                        if (existing := view.get(call.key)) is not None:
+                            raise self._exists(call, existing)
+                    return Written(_unsaved(definition, obj), created=True)
+                change = change_of(definition, obj, expect=0)
+                revisions = await self._commit(call, 201, [*attributes.companions, change], attributes.guards)
+                committed = True
+                return Written(_as_stored(change, revisions[-1]), created=True)
             except Conflict as lost:
-                if lost.key == change.key:
+                if lost.key == call.key:
                     with self.store.view() as view:
                         existing = view.get(call.key)
                     raise self._exists(call, existing) from None
+            finally:
+                attributes.settled(committed)
         raise modified(resource, call.name)
 
     def _exists(self, call: Call, existing: Stored | None) -> StatusError:
@@ -217,27 +225,58 @@ class Registry:
             wanted = self.behaviour.track(definition, call.version, live, wanted, manager, call.subresource, now)
         obj = self.behaviour.to_storage(definition, call.version, wanted)
         attributes = self._attributes(call, "UPDATE", obj, old, options)
-        await self.admission.admit(attributes)
-        obj = attributes.object or obj
-        self._dedup(call, obj["metadata"], True)
-        decide.carry_metadata(obj, old)
-        obj["metadata"]["resourceVersion"] = str(stored.revision)
-        self.behaviour.before_update(definition, call.subresource, obj, old, context)
-        await self.admission.validate(attributes)
-        self._tell(call, attributes, context)
+        committed = False
+        try:
+            await self.admission.admit(attributes)
+            obj = attributes.object or obj
+            self._dedup(call, obj["metadata"], True)
+            decide.carry_metadata(obj, old)
+            obj["metadata"]["resourceVersion"] = str(stored.revision)
+            if not call.subresource:
+                self._allocate(attributes)
+            self.behaviour.before_update(definition, call.subresource, obj, old, context)
+            await self.admission.validate(attributes)
+            self._tell(call, attributes, context)
+            written = await self._store_update(call, stored, obj, old, attributes)
+            committed = not options.dry_run
+            return written
+        finally:
+            attributes.settled(committed)
+
+    async def _store_update(
+        self, call: Call, stored: Stored, obj: Object, old: Object, attributes: Attributes
+    ) -> Written:
+        """Commits what was decided: a new state, the end of an object that was being deleted, or nothing new."""
+        definition = call.definition
         if decide.is_finished_deleting(definition, obj, old):
             removal = replace(removal_of(stored), labels=obj["metadata"].get("labels") or {})
             answer = stored._replace(body=splice(encode_body(obj), stored.revision))
-            if not options.dry_run:
-                await self._commit(call, 200, [removal], attributes.guards)
+            if not attributes.dry_run:
+                freed = self._freed(definition, old)
+                await self._commit(call, 200, [*attributes.companions, *freed, removal], attributes.guards)
             return Written(answer, deleted=True)
         if decide.same_but_for(obj, old):
             return Written(stored)
         change = change_of(definition, obj, expect=stored.revision)
-        if options.dry_run:
+        if attributes.dry_run:
             return Written(_as_stored(change, stored.revision))
-        revisions = await self._commit(call, 200, [change], attributes.guards)
-        return Written(_as_stored(change, revisions[0]))
+        revisions = await self._commit(call, 200, [*attributes.companions, change], attributes.guards)
+        return Written(_as_stored(change, revisions[-1]))
+
+    def _allocate(self, attributes: Attributes) -> None:
+        """Gives the object what its kind has allocated to it; StatusError 422, 500."""
+        allocator = self.allocators.get(attributes.definition.group_resource)
+        if allocator is not None:
+            with self.store.view() as view:
+                allocator.allocate(attributes, view)
+
+    def _freed(self, definition: ResourceDefinition, obj: Object) -> list[Change]:
+        """The changes that give back what an object that goes had allocated."""
+        allocator = self.allocators.get(definition.group_resource)
+        if allocator is None:
+            return []
+        with self.store.view() as view:
+            return allocator.free(obj, view)
 
     def _refuse_other_uid(self, call: Call, given: str, actual: str) -> None:
         """A PUT with another uid is a precondition that failed (storage.Preconditions.Check)."""
@@ -294,6 +333,7 @@ class Registry:
         if outcome.remove:
             removal = removal_of(stored)
             changes.append(replace(removal, expect=None) if changes else removal)
+            changes[:0] = self._freed(definition, old)
         return changes, attributes.guards, Written(answer, deleted=outcome.remove, whole=outcome.answer_object)
 
     async def delete_collection(self, call: Call, chosen: list[Stored], options: DeleteOptions) -> list[Stored]:
@@ -320,10 +360,10 @@ class Registry:
 
     # --- the one commit -------------------------------------------------------------------------------------------
     async def _commit(self, call: Call, code: int, changes: list[Change], guards: list[Guard]) -> tuple[int, ...]:
-        """Appends the request's event with its changes; returns their revisions."""
-        first = changes[0]
+        """Appends the request's event with its changes, the request's own object last; returns their revisions."""
+        own = changes[-1]
         request = call.request
-        request.object_ref = (first.key.namespace, first.key.name if call.name else "", first.uid)
+        request.object_ref = (own.key.namespace, own.key.name if call.name else "", own.uid)
         commit = await self.store.append(event_of(request, code, self.clock()), changes, guards)
         request.recorded = True
         return commit.revisions

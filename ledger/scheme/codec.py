@@ -137,14 +137,14 @@ def _typed(
     obj: dict[str, Any] | None = None
     if not (may_double and has_duplicates(body, value)):
         try:
-            obj = (normalize_known if check else normalize)(gvk, {} if value is None else value)
+            obj = (normalize_known if check else normalize)(gvk, {} if value is None else value, False)
         except (Mismatch, RecursionError):
             obj = None
     if obj is None:
         exact = strict.decode(read_tree(), type_id)
         if exact.error:
             raise Refused(exact.error, gvk)
-        obj, complaints = normalize(gvk, exact.obj), list(exact.strict_errors) if check else []
+        obj, complaints = normalize(gvk, exact.obj, False), list(exact.strict_errors) if check else []
     if gvk.kind != expected.kind and gvk != expected:
         raise Refused(
             f"converting ({types.printed(type_id)}) to ({types.internal_name(expected)}): unknown conversion", gvk

@@ -38,25 +38,38 @@ class UnknownField(Mismatch):
     """A field the type does not have; only raised by the strict variant."""
 
 
-def normalize(gvk: GVK, obj: dict[str, Any]) -> dict[str, Any]:
+def normalize(gvk: GVK, obj: dict[str, Any], stored: bool = True) -> dict[str, Any]:
     """`obj` after a decode, store and encode round trip of its Go type; the result shares no container with it.
 
-    Unknown fields are dropped. Raises Mismatch where Go could not decode it. Kinds without a Go type come back as
-    they are.
+    Unknown fields are dropped. `stored` False: as it is before it was stored, when required lists may still be empty
+    rather than null. Raises Mismatch where Go could not decode it. Kinds without a Go type come back as they are.
     """
     id = types.type_of(gvk)
     if id is None:
         return obj
-    normal: dict[str, Any] = struct_converter(id, gvk.group in JSON_STORED, False)(obj)
+    normal: dict[str, Any] = struct_converter(id, not stored or gvk.group in JSON_STORED, False)(obj)
     return normal
 
 
-def normalize_known(gvk: GVK, obj: dict[str, Any]) -> dict[str, Any]:
+def normalize_known(gvk: GVK, obj: dict[str, Any], stored: bool = True) -> dict[str, Any]:
     """Like `normalize`, but raises UnknownField where the object has a field that its type has not."""
     id = types.type_of(gvk)
     assert id is not None, gvk
-    normal: dict[str, Any] = struct_converter(id, gvk.group in JSON_STORED, True)(obj)
+    normal: dict[str, Any] = struct_converter(id, not stored or gvk.group in JSON_STORED, True)(obj)
     return normal
+
+
+def without_empty_lists(gvk: GVK, obj: dict[str, Any]) -> dict[str, Any]:
+    """`obj`, normal but as it was before it was stored, as it comes back from the store: required empty lists are null."""
+    return normalize(gvk, obj) if gvk.group not in JSON_STORED and _has_empty_list(obj) else obj
+
+
+def _has_empty_list(value: Any) -> bool:
+    if type(value) is dict:
+        return any(_has_empty_list(one) for one in value.values() if type(one) in (dict, list))
+    if type(value) is list:
+        return not value or any(_has_empty_list(one) for one in value if type(one) in (dict, list))
+    return False
 
 
 @cache
