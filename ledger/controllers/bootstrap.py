@@ -20,6 +20,7 @@ from ledger.log.api import Conflict
 from ledger.log.event import Event
 from ledger.projections.store import Store
 from ledger.registry.body import change_of, key_of
+from ledger.scheme.conversion import stored_kind
 from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.scheme import Scheme
 
@@ -48,17 +49,19 @@ async def bootstrap(
 
     async def create(definition: ResourceDefinition, obj: Object) -> None:
         obj["metadata"]["uid"] = new_uid()
-        version = definition.versions[definition.storage_version]
-        obj = {"kind": version.kind.kind, "apiVersion": version.kind.api_version, **obj}
+        kind = stored_kind(definition)
+        obj = {"kind": kind.kind, "apiVersion": kind.api_version, **obj}
         event = _event(definition, obj, now, new_uid())
         try:
             await store.append(event, [change_of(definition, obj, expect=0)])
         except Conflict:
             return  # somebody else was quicker; what is there now counts
 
-    async with trio.open_nursery() as nursery:  # they share commits, in this order
-        for definition, obj in missing:
-            nursery.start_soon(create, definition, obj)
+    first = [(one, obj) for one, obj in missing if not obj["metadata"].get("namespace")]
+    for batch in (first, [pair for pair in missing if pair[1]["metadata"].get("namespace")]):
+        async with trio.open_nursery() as nursery:  # they share commits
+            for definition, obj in batch:
+                nursery.start_soon(create, definition, obj)
     return len(missing)
 
 
