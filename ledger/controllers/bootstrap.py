@@ -16,6 +16,7 @@ import trio
 from ledger.apimachinery.http import User
 from ledger.apimachinery.resource import GVR, Key, Object, split_api_version
 from ledger.apimachinery.times import rfc3339
+from ledger.controllers.apiservices import OWN_GROUP, local_api_services
 from ledger.log.api import Conflict
 from ledger.log.event import Event
 from ledger.projections.store import Store
@@ -74,6 +75,10 @@ def _objects(scheme: Scheme, values: Mapping[str, Any]) -> Iterator[tuple[Resour
             continue  # switched off by --runtime-config
         for obj in objects:
             yield found[0], _filled(obj, values)
+    registration = scheme.find(GVR(OWN_GROUP, "v1", "apiservices"))
+    if registration is not None:
+        for obj in local_api_services(scheme, values["time"]):
+            yield registration[0], obj
 
 
 def _filled(value: Any, values: Mapping[str, Any]) -> Any:
