@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ledger.apimachinery.http import Request, User
 from ledger.apimachinery.resource import Object
-from ledger.log.event import Guard
+from ledger.log.event import Change, Guard
 from ledger.projections.api import View
 from ledger.scheme.definition import ResourceDefinition, Version
 
@@ -29,8 +30,20 @@ class Attributes:
     options: dict[str, Any]
     request: Request | None = None  # None for the server's own writes
     guards: list[Guard] = field(default_factory=list)  # add what the decision read and must still hold at commit
+    companions: list[Change] = field(default_factory=list)  # other objects that change in the same commit
+    settle: list[Callable[[bool], None]] = field(default_factory=list)  # told whether the write was committed
     annotations: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+
+    def start_over(self) -> None:
+        """Forgets what was read and planned: the write is decided again."""
+        self.guards.clear()
+        self.companions.clear()
+
+    def settled(self, committed: bool) -> None:
+        """Tells whoever holds something for this write how it ended."""
+        while self.settle:
+            self.settle.pop()(committed)
 
 
 class Plugin(Protocol):

@@ -49,6 +49,7 @@ from ledger.registry.body import decode
 from ledger.registry.builtin import Builtins
 from ledger.registry.registry import Registry
 from ledger.scheme.scheme import builtin
+from ledger.server.allocation import SERVICES, service_allocator
 from ledger.server.config import Config
 from ledger.server.health import health
 from ledger.server.network import service_ip
@@ -101,7 +102,8 @@ def build(
     behaviour = Builtins(lambda definition: schemes.now().owner(definition))
     plugins = default_plugins(new_suffix, config.disable_admission_plugins)
     admission = Chain([*plugins, RbacEscalation(rbac, authorize)], store.view)
-    registry = Registry(store, behaviour, admission, clock, new_uid, new_suffix)
+    allocators = {SERVICES: service_allocator(config, store, schemes.now(), behaviour, clock, new_uid)}
+    registry = Registry(store, behaviour, admission, clock, new_uid, new_suffix, allocators)
     encoder = Encoder(behaviour, clock)
     api = Api(store, registry, behaviour, schemes.now, encoder, clock, lambda: 3600.0)
     metrics = Metrics({"ledger_log_revision": ("Last revision of the log.", lambda: float(store.head()))})

@@ -63,6 +63,13 @@ def update_status(definition: ResourceDefinition, obj: Object, old: Object, cont
     return found
 
 
+def cluster_ip_findings(spec: Spec, before: Spec) -> Findings:
+    """What is wrong with the fields that belong together: clusterIP, clusterIPs, ipFamilies, ipFamilyPolicy."""
+    found = Findings()
+    _cluster_ips(found, spec, before)
+    return found
+
+
 def is_headless(spec: Spec) -> bool:
     return spec.get("clusterIPs") == ["None"]
 
