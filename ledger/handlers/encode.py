@@ -69,6 +69,11 @@ class Encoder:
             obj = partial(obj, form.version)
         return self._document(call.request, obj, form, code)
 
+    def now(self, request: Request) -> int:
+        """The time ages are counted to: of the moment the request reads, else the present."""
+        moment: int | None = request.scratch.get("moment_us")
+        return self.clock() if moment is None else moment
+
     def check(self, call: Call, collection: bool = False) -> None:
         """StatusError 406 when the client takes nothing this endpoint can give: said before anything is looked up."""
         _negotiated(call, collection)
@@ -82,7 +87,7 @@ class Encoder:
         form = negotiate(request.headers.get("accept"))
         if form.transform == "Table":
             meta = _only(obj.get("metadata") or {}, "resourceVersion")
-            return self._document(request, table.of_kind(kind, obj, meta, form.version, self.clock()), form, code)
+            return self._document(request, table.of_kind(kind, obj, meta, form.version, self.now(request)), form, code)
         return self._document(request, partial(obj, form.version) if form.transform else obj, form, code)
 
     # --- lists ----------------------------------------------------------------------------------------------------
@@ -133,7 +138,7 @@ class Encoder:
             allowed = "must be 'Metadata', 'Object', 'None', or empty"
             why = f"Unable to convert to Table as requested: includeObject: Invalid value: {quoted(include)}: {allowed}"
             raise bad_request(why)
-        return table.row(call.definition, call.version, obj, self.clock(), include, meta_version)
+        return table.row(call.definition, call.version, obj, self.now(call.request), include, meta_version)
 
     # --- watches --------------------------------------------------------------------------------------------------
     def frames(self, call: Call) -> Frames:

@@ -53,6 +53,8 @@ class Resources:
         info = request.info
         assert info is not None
         revision = self.moments.revision(request)
+        if revision is not None:
+            request.scratch["moment_us"] = self.moments.store.time_of(revision)
         path = info.path
         if not path.startswith(("/api/", "/apis/")) or path.count("/") < (3 if path.startswith("/api/") else 4):
             return await self.documents(request)

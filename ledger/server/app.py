@@ -104,7 +104,7 @@ def build(
     admission = Chain([*plugins, RbacEscalation(rbac, authorize)], store.view)
     allocators = {SERVICES: service_allocator(config, store, schemes.now(), behaviour, clock, new_uid)}
     registry = Registry(store, behaviour, admission, clock, new_uid, new_suffix, allocators)
-    encoder = Encoder(behaviour, clock)
+    encoder = Encoder(behaviour, _clock_of_readers(config, store, clock))
     api = Api(store, registry, behaviour, schemes.now, encoder, clock, lambda: 3600.0)
     metrics = Metrics({"ledger_log_revision": ("Last revision of the log.", lambda: float(store.head()))})
     checks = health(lambda: "", started.is_set, draining.is_set)
@@ -177,6 +177,15 @@ def build(
         return await bootstrap(store, schemes.now(), facts, clock, new_uid)
 
     return App(build_chain(handler, chain), store, schemes, flood, config, started, boot)
+
+
+def _clock_of_readers(config: Config, store: Store, clock: Callable[[], int]) -> Callable[[], int]:
+    """What ages are counted to. A ledger that is only read has ended, so they are counted to its end."""
+    span = store.span() if config.read_only else None
+    if span is None:
+        return clock
+    end = span[1]
+    return lambda: end
 
 
 def ignore(event: Event) -> None:
