@@ -118,7 +118,7 @@ def shown(state: State, key: Key) -> Object:
 
 def schema_of(crd: Known | None, api_version: str) -> Schema | None:
     """The schema that a custom object is read through at that moment."""
-    versions = crd.decoded()["spec"]["versions"] if crd else []
+    versions = (crd.decoded().get("spec") or {}).get("versions") or () if crd else ()
     name = api_version.rpartition("/")[2]
     return next((one["schema"]["openAPIV3Schema"] for one in versions if one["name"] == name), None)
 

@@ -114,6 +114,7 @@ def _from_change(past: Past, event: Event) -> Any:
     key = object_key(event)
     for revision in event.revisions:
         change = past.store.change(revision)
-        if change is not None and change.body is not None and change.key[:3] == key[:3]:
-            return decode(change)
+        if change is None or change.body is None or change.key[:3] != key[:3]:
+            continue
+        return decode(change) if not change.confidence else None
     return None

@@ -163,7 +163,8 @@ class _Resolver:
         except ValueError:
             raise _no_moment(given) from None
         time = int(wanted.timestamp()) * SECOND + int((fraction or "0").ljust(6, "0"))
-        return self.at_time(given, time - DAY if time > self.past.ends else time)
+        earlier = time > self.past.ends and time - DAY >= self.past.begins
+        return self.at_time(given, time - DAY if earlier else time)
 
     def _relative(self, given: str, text: str) -> Moment:
         span = parse_duration(text[1:])

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from ledger.apimachinery.resource import GroupResource, Key, Object, split_api_version
-from ledger.replay.importer.record import STORED_AS, revision_of
+from ledger.replay.importer.record import STORED_AS, Unusable, micros, revision_of
 from ledger.scheme.scheme import Scheme
 
 
@@ -23,6 +23,7 @@ class Base:
     """The objects of a snapshot by key; `covered` are the resources of which it holds every object."""
 
     revision: int
+    moment: int  # when it was taken, in microseconds since 1970; 0: it does not say
     objects: dict[Key, Object]
     covered: frozenset[GroupResource]
 
@@ -58,7 +59,7 @@ def _of_resources(decoded: Object) -> Base:
             shaped = {"apiVersion": listing.get("apiVersion"), "kind": listing.get("kind"), **item}
             objects[_key(group, resource, item)] = shaped
     revision = revision_of(decoded) or _newest(objects)
-    return Base(revision, objects, frozenset(covered))
+    return Base(revision, _moment(decoded.get("time")), objects, frozenset(covered))
 
 
 def _of_list(items: list[Any], meta: Object, scheme: Scheme) -> Base:
@@ -80,7 +81,14 @@ def _of_list(items: list[Any], meta: Object, scheme: Scheme) -> Base:
         group, kind = split_api_version(item.get("apiVersion") or "")[0], item.get("kind") or ""
         resource = known.get((group, kind)) or GroupResource(group, custom.get((group, kind)) or kind.lower() + "s")
         objects[_key(*resource, item)] = item
-    return Base(revision_of(meta) or _newest(objects), objects, frozenset())
+    return Base(revision_of(meta) or _newest(objects), 0, objects, frozenset())
+
+
+def _moment(text: Any) -> int:
+    try:
+        return micros(text) if isinstance(text, str) else 0
+    except Unusable:
+        return 0
 
 
 def _key(group: str, resource: str, item: Object) -> Key:

@@ -22,6 +22,7 @@ from ledger.replay.importer.stored import Known, SelectableFields, State, change
 from ledger.scheme.scheme import Scheme
 
 INFERRED, UNKNOWN = "inferred", "unknown"
+DEFAULT_GRACE_SECONDS = 30
 TOPOLOGY_LABELS = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")  # what PodTopologyLabels copies
 
 
@@ -169,10 +170,13 @@ def _delete_one(key: Key, revision: int, facts: Facts, context: Context, note: s
 
 def terminating(key: Key, obj: Object, facts: Facts) -> Object:
     """The object as a delete leaves it that cannot take it away at once (rest.BeforeDelete in k8s.io/apiserver)."""
-    meta = obj["metadata"]
+    meta, options = obj["metadata"], _delete_options(facts)
     if "deletionTimestamp" in meta:
+        # Asked a second time, a pod's time to end may be cut short: by its kubelet to 0, when it has ended.
+        shorter = options.get("gracePeriodSeconds", None if isinstance(facts.request, dict) else 0)
+        if isinstance(shorter, int) and shorter < meta.get("deletionGracePeriodSeconds", 0):
+            meta["deletionGracePeriodSeconds"] = shorter
         return obj
-    options = _delete_options(facts)
     grace = _grace_seconds(obj, options.get("gracePeriodSeconds")) if key[:2] == ("", "pods") else 0
     meta["deletionTimestamp"] = rfc3339(facts.answered + grace * 1_000_000)
     meta["deletionGracePeriodSeconds"] = grace
@@ -198,7 +202,9 @@ def _delete_options(facts: Facts) -> Object:
 
 def _grace_seconds(pod: Object, asked: Any) -> int:
     """CheckGracefulDelete of the pod strategy."""
-    spec = pod.get("spec") or {}
+    if "spec" not in pod:  # never logged: most pods run on nodes, and are given the default
+        return asked if isinstance(asked, int) else DEFAULT_GRACE_SECONDS
+    spec = pod["spec"]
     period = asked if isinstance(asked, int) else spec.get("terminationGracePeriodSeconds") or 0
     if not spec.get("nodeName") or (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded"):
         return 0

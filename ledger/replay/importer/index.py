@@ -10,7 +10,7 @@ from ledger.apimachinery.resource import GroupResource, Key, Object
 from ledger.replay.importer.lines import Located, Malformed, read_records
 from ledger.replay.importer.record import WRITE_VERBS, Facts, Unusable, facts_of
 from ledger.replay.importer.report import Report
-from ledger.replay.importer.rules import Step, is_dry_run, sightings, step_of
+from ledger.replay.importer.rules import Step, is_dry_run, sightings, step_of, watched_revision
 
 # Of one request's stages the last one counts; a watch that still ran when the log ends has only its start.
 STAGES = {"RequestReceived": 0, "ResponseStarted": 1, "ResponseComplete": 2, "Panic": 3}
@@ -24,6 +24,7 @@ class Index:
     superseded: set[int] = field(default_factory=set)  # records of which another stage, or a copy, counts
     steps: list[Step] = field(default_factory=list)
     sighted: dict[Key, set[int]] = field(default_factory=dict)
+    anchors: list[tuple[int, int]] = field(default_factory=list)  # revisions, and times at which they had been made
 
 
 def read_index(paths: Sequence[str], report: Report) -> Index:
@@ -56,6 +57,8 @@ def read_index(paths: Sequence[str], report: Report) -> Index:
         if step is not None:
             step.record, step.received, step.answered = number, facts.received, facts.answered
             steps[number] = step
+        if seen := facts.held or (watched_revision(facts.uri) if facts.verb == "watch" else 0):
+            index.anchors.append((seen, facts.received))
         if facts.verb in WRITE_VERBS:
             _learn(facts, kinds, about, index.sighted)
     for key, revision in about:

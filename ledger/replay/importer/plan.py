@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import NamedTuple
 
 from ledger.apimachinery.resource import Key
 from ledger.replay.importer.rules import UNLOGGED, Effect, Step
@@ -62,35 +63,65 @@ class Holes:
         return end
 
 
-class Timeline:
-    """Revisions with the times of their requests: bounds for a write whose revision is unknown."""
+class Tick(NamedTuple):
+    """A revision and when: committed after `received` (0: not known) and before `answered`."""
 
-    def __init__(self, steps: list[Step]) -> None:
-        """`steps` by revision."""
-        self.revisions = [step.revision for step in steps]
-        self._ended = list(accumulate((step.answered for step in steps), max))
-        self._begun = list(accumulate((step.received for step in reversed(steps)), min))[::-1]
+    revision: int
+    received: int
+    answered: int
+
+
+class Timeline:
+    """Revisions with the times of their requests: bounds for a write whose revision is unknown.
+
+    Revisions are committed in their order, so each bounds its neighbours: one that was answered at a time had all below
+    it committed by then, and one that was asked for at a time has all above it committed later.
+    """
+
+    def __init__(self, ticks: Sequence[Tick | Step]) -> None:
+        """`ticks` by revision."""
+        self.revisions = [tick.revision for tick in ticks]
+        self._answered = list(accumulate((tick.answered for tick in ticks), max))
+        self._committed = list(accumulate((tick.answered for tick in reversed(ticks)), min))[::-1]
+        self._asked = list(accumulate((tick.received for tick in ticks), max))
+        self._begun = list(accumulate((tick.received or NEVER for tick in reversed(ticks)), min))[::-1]
 
     def bounds(self, received: int, answered: int) -> tuple[int, int]:
-        """(last revision that was answered before `received`, first that was received after `answered`)."""
-        before, after = bisect_left(self._ended, received), bisect_right(self._begun, answered)
-        low = self.revisions[before - 1] if before else 0
-        return low, self.revisions[after] if after < len(self.revisions) else NEVER
+        """(a revision committed before `received`, one committed after `answered`), as near as can be told."""
+        low, high = self._at(self._committed, received), self._after(self._asked, answered)
+        if low < high:
+            return low, high
+        # The clocks of several API servers disagree: what all neighbours agree on is left.
+        return self._at(self._answered, received), self._after(self._begun, answered)
+
+    def _at(self, times: list[int], moment: int) -> int:
+        place = bisect_left(times, moment)
+        return self.revisions[place - 1] if place else 0
+
+    def _after(self, times: list[int], moment: int) -> int:
+        place = bisect_right(times, moment)
+        return self.revisions[place] if place < len(self.revisions) else NEVER
+
+    def contradicts(self, revision: int, seen: int) -> bool:
+        """Whether the revision cannot have been seen at that time: a lower one was asked for later."""
+        place = bisect_right(self.revisions, revision)
+        return place > 0 and self._asked[place - 1] > seen
 
     def moment(self, revision: int) -> int:
         """When all up to `revision` had been answered, in microseconds; 0: before all that is known."""
         place = bisect_right(self.revisions, revision)
-        return self._ended[place - 1] if place else 0
+        return self._answered[place - 1] if place else 0
 
     def at(self, moment: int) -> int:
-        """About which revision was reached then: straight lines between what had been answered, as had all before it."""
-        place = bisect_right(self._ended, moment)
+        """About which revision was reached then: straight lines between what is known."""
+        times = self._answered
+        place = bisect_right(times, moment)
         if place == 0:
             return 0
         revision = self.revisions[place - 1]
         if place == len(self.revisions):
             return revision
-        begin, end = self._ended[place - 1], self._ended[place]
+        begin, end = times[place - 1], times[place]
         return revision + (self.revisions[place] - revision) * (moment - begin) // (end - begin)
 
 
@@ -117,40 +148,63 @@ class _Object:
     last_answered: int = 0
 
 
+class Shown(NamedTuple):
+    """A snapshot as the plan needs it."""
+
+    revision: int = 0
+    moment: int = 0  # when it was taken, in microseconds; 0: not known
+    objects: Mapping[Key, int] = {}  # with their revisions
+
+
 def plan(
-    steps: list[Step], sighted: dict[Key, set[int]], base: dict[Key, int] | None = None, base_revision: int = 0
+    steps: list[Step], sighted: dict[Key, set[int]], base: Shown = Shown(), anchors: Iterable[tuple[int, int]] = ()
 ) -> Plan:
-    """Places all steps; `sighted` are revisions that objects were seen at, `base` those of the snapshot."""
-    return _Planner(steps, sighted, base or {}, base_revision).run()
+    """Places all steps.
+
+    `sighted` are revisions that objects were seen at; `anchors` are revisions with times at which they had been made.
+    """
+    return _Planner(steps, sighted, base, anchors).run()
 
 
 class _Planner:
     def __init__(
-        self, steps: list[Step], sighted: dict[Key, set[int]], base: dict[Key, int], base_revision: int
+        self, steps: list[Step], sighted: dict[Key, set[int]], base: Shown, anchors: Iterable[tuple[int, int]]
     ) -> None:
-        self.steps = steps
-        self.base, self.base_revision = base, base_revision
+        self.steps, self.anchors = steps, list(anchors)
+        self.base, self.base_revision = base.objects, base.revision
+        if base.moment:
+            self.anchors.append((base.revision, base.moment))
         self.objects: dict[Key, _Object] = defaultdict(_Object)
-        writers, self.late, self.repeats = _writers(steps)
-        writers.sort(key=lambda step: step.revision)
-        self.clock = Timeline(writers)
-        for step in writers:
+        self.writers, self.late, self.repeats = _writers(steps)
+        self.writers.sort(key=lambda step: step.revision)
+        self.clock = self._clock([])
+        for step in self.writers:
             self.objects[step.key].known.append(step)
-        self.revisions: dict[int, tuple[int, ...]] = {step.record: (step.revision,) for step in writers}
-        self.by_revision = {step.revision: step.key for step in writers}
-        self.holes = Holes(self.by_revision)
+        self.revisions: dict[int, tuple[int, ...]] = {step.record: (step.revision,) for step in self.writers}
+        self.holes = Holes(step.revision for step in self.writers)
         self.pinned: set[int] = set()
         self.unplaced: list[Step] = []
-        for key, revision in base.items():
+        for key, revision in self.base.items():
             sighted.setdefault(key, set()).add(revision)
         for key, revisions in sighted.items():
-            if key in self.objects:
+            if key in self.objects or key not in self.base:
                 self.objects[key].seen = sorted(r for r in revisions if self.holes.free(r))
+
+    def _clock(self, pinned: list[Step]) -> Timeline:
+        """From what told its revision, what was pinned, and the anchors that do not contradict either."""
+        ticks: list[Tick | Step] = [*self.writers]
+        ticks += [Tick(self.revisions[step.record][0], step.received, step.answered) for step in pinned]
+        ticks.sort(key=lambda tick: tick.revision)
+        sure = self.pace = Timeline(ticks)
+        ticks += [Tick(revision, 0, seen) for revision, seen in self.anchors if not sure.contradicts(revision, seen)]
+        ticks.sort(key=lambda tick: tick.revision)
+        return Timeline(ticks)
 
     def run(self) -> Plan:
         unlogged = sorted(self.late, key=lambda step: step.answered)
         self._pin_what_writes_name(unlogged)
         self._pin_what_the_snapshot_shows(unlogged)
+        self.clock = self._clock([step for step in unlogged if step.record in self.pinned])
         for revision in self.base.values():  # whatever the snapshot holds has its revision, logged or not
             self.holes.take(revision)
         for step in sorted(self.steps, key=lambda step: step.revision):
@@ -166,14 +220,18 @@ class _Planner:
         waiting: dict[Key, list[Step]] = defaultdict(list)
         for step in unlogged:
             waiting[step.key].append(step)
-        for step in sorted(self.steps, key=lambda step: step.answered):
-            if not step.held or not self.holes.free(step.held):
+        ends = {key: [step.answered for step in steps] for key, steps in waiting.items()}
+        for step in self.steps:
+            if not step.held or step.key not in waiting or not self.holes.free(step.held):
                 continue
-            earlier = [one for one in waiting.get(step.key, ()) if one.received < step.answered and one is not step]
-            earlier = [one for one in earlier if one.record not in self.revisions]
-            if earlier and _unlogged(earlier[-1]) == 1:
-                self._give(earlier[-1], (step.held,))
-                self.pinned.add(earlier[-1].record)
+            place = bisect_left(ends[step.key], step.answered)
+            before = waiting[step.key][place - 1] if place else None
+            if before is not None and before.record not in self.revisions and _unlogged(before) == 1:
+                self._pin(before, step.held)
+
+    def _pin(self, step: Step, revision: int) -> None:
+        self._give(step, (revision,))
+        self.pinned.add(step.record)
 
     def _pin_what_the_snapshot_shows(self, unlogged: list[Step]) -> None:
         """The revision that the snapshot shows of an object, if no answer tells it, is that of an unlogged write."""
@@ -183,8 +241,7 @@ class _Planner:
                 continue
             low, high = self.clock.bounds(step.received, step.answered)
             if low < shown < high:
-                self._give(step, (shown,))
-                self.pinned.add(step.record)
+                self._pin(step, shown)
 
     def _place_graceful_half(self, step: Step) -> None:
         """The deletionTimestamp that a deletion wrote just before it took the object away."""
@@ -255,11 +312,12 @@ class _Planner:
     def _choose(self, step: Step, moment: int, low: int, high: int) -> int:
         """A free revision above `low` and below `high`; 0: there is none."""
         soft_low, soft_high = self.clock.bounds(step.received, step.answered)
-        for revision in self.objects[step.key].seen if step.key in self.objects else ():
-            if max(low, soft_low) < revision < min(high, soft_high) and self.holes.free(revision):
+        seen = self.objects[step.key].seen if step.key in self.objects else []
+        for revision in seen[bisect_right(seen, max(low, soft_low)) : bisect_left(seen, min(high, soft_high))]:
+            if self.holes.free(revision):
                 self.pinned.add(step.record)
                 return revision
-        around = max(self.clock.at(moment), low)
+        around = max(self.pace.at(moment), soft_low, low)
         above, below = self.holes.at_or_above(around + 1), self.holes.at_or_below(around)
         fits = [revision for revision in (above, below) if max(low, 0) < revision < high]
         inside = [revision for revision in fits if soft_low < revision < soft_high]

@@ -6,6 +6,7 @@ that answers wins. Where the record leaves the revision out, the Step has revisi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -223,6 +224,15 @@ def sightings(facts: Facts) -> list[tuple[Key, int]]:
         if isinstance(about, dict) and (revision := revision_of(about)):
             found.append((_about(about), revision))
     return found
+
+
+_WATCHED = re.compile(r"[?&]resourceVersion=(\d+)(?:&|$)")
+
+
+def watched_revision(uri: str) -> int:
+    """The revision that a watch goes on from: it had been made by then. 0: the request names none."""
+    found = _WATCHED.search(uri)
+    return int(found[1]) if found else 0
 
 
 def _about(reference: Object) -> Key:

@@ -22,7 +22,7 @@ from ledger.replay.importer.base import Base
 from ledger.replay.importer.conclude import INFERRED, Context, conclude, terminating
 from ledger.replay.importer.index import Index, read_index, usable_facts
 from ledger.replay.importer.lines import Located, RawRecord, read_records
-from ledger.replay.importer.plan import Plan, plan
+from ledger.replay.importer.plan import Plan, Shown, plan
 from ledger.replay.importer.record import Facts, event_of, revision_of
 from ledger.replay.importer.report import Report
 from ledger.replay.importer.rules import Effect, Step, lives_on
@@ -39,10 +39,17 @@ def import_log(paths: Sequence[str], base: Base | None, scheme: Scheme) -> tuple
     """The report (complete when all entries were taken) and the entries, in revision order. Raises OSError."""
     report = Report(list(paths))
     index = read_index(paths, report)
-    shown = {key: revision_of(obj["metadata"]) for key, obj in base.objects.items()} if base else {}
-    planned = plan(index.steps, index.sighted, shown, base.revision if base else 0)
+    shown = _shown(base, index, report) if base else Shown()
+    planned = plan(index.steps, index.sighted, shown, index.anchors)
     report.repeats, report.unplaced = planned.repeats, planned.unplaced
     return report, _Import(paths, index, planned, base, scheme, report).entries()
+
+
+def _shown(base: Base, index: Index, report: Report) -> Shown:
+    """A snapshot that does not say when it was taken was taken before a log that knows of no earlier revision."""
+    before = any(0 < step.revision <= base.revision for step in index.steps)
+    moment = base.moment or (0 if before else report.first)
+    return Shown(base.revision, moment, {key: revision_of(obj["metadata"]) for key, obj in base.objects.items()})
 
 
 class Pending(NamedTuple):
@@ -120,7 +127,7 @@ class _Import:
     def _entry(self, record: RawRecord, facts: Facts, step: Step, revisions: tuple[int, ...]) -> Entry:
         """The event with its changes; one that another write of the same object comes before has to wait."""
         changes = conclude(step, revisions, facts, self.context)
-        held = step.effect is Effect.STATE and _is_answer(facts, changes[0])
+        held = step.effect is Effect.STATE and self._is_answer(facts, changes[0])
         event = event_of(record, facts, without_answer=held)
         if len(revisions) == 1 and len(changes) == 1 and changes[0].key[:2] != CRDS:
             return self._given(event, changes)
@@ -136,6 +143,12 @@ class _Import:
             else:
                 heapq.heappush(self.pending, Pending(change.revision, change, event))
         return self._given(event, own)
+
+    def _is_answer(self, facts: Facts, change: Change) -> bool:
+        """Whether the change alone gives the answer back: the snapshot may have shown the object another way."""
+        if change.confidence or (change.key, change.revision) in self.context.base:
+            return False
+        return change.api_version == (facts.answer or {}).get("apiVersion")
 
     def _first_in_line(self, change: Change, after: int) -> bool:
         """Whether no planned write of the same object lies between; of what was not planned nothing is known."""
@@ -262,11 +275,6 @@ class _Import:
 
 def _not_a_request(what: str, moment: int) -> Event:
     return Event(what, moment, moment, "import", "", User(""), 0, stage=IMPORTED, level="")
-
-
-def _is_answer(facts: Facts, change: Change) -> bool:
-    """Whether the change alone gives the answer back."""
-    return change.confidence == "" and change.api_version == (facts.answer or {}).get("apiVersion")
 
 
 def _contended(index: Index, planned: Plan) -> dict[Key, list[int]]:
