@@ -57,7 +57,8 @@ class Encoder:
         version = call.version
         if form.transform.endswith("List"):
             raise not_a_list(form.transform, types.internal_name(version.kind))
-        if form.media_type == JSON and not form.transform and stored.api_version == version.kind.api_version:
+        as_stored = stored.api_version == version.kind.api_version and not call.definition.custom
+        if form.media_type == JSON and not form.transform and as_stored:
             body = prefix_of(stored.api_version, stored.kind) + stored.body[1:]
             return self._json(call.request, body, code, form)
         obj = self.object(call, stored)
@@ -96,6 +97,8 @@ class Encoder:
         form = _negotiated(call, collection=True)
         version = call.version
         meta: Object = {"resourceVersion": str(page.revision)}
+        if call.definition.custom and not form.transform:
+            meta["continue"] = ""
         if page.continue_:
             meta["continue"] = page.continue_
             if page.remaining is not None:
@@ -122,11 +125,7 @@ class Encoder:
         """Each item as JSON, as the list shows it."""
         wanted = call.version.kind.api_version
         if call.definition.custom:
-            prefix = prefix_of(wanted, call.version.kind.kind)
-            return [
-                prefix + one.body[1:] if one.api_version == wanted else json_codec.dumps(self.object(call, one))
-                for one in items
-            ]
+            return [json_codec.dumps(self.object(call, one)) for one in items]
         return [
             one.body if one.api_version == wanted else json_codec.dumps(_untyped(self.object(call, one)))
             for one in items
@@ -200,7 +199,7 @@ class Frames:
         if stored is None:
             return self._made(event.type, self._bookmark(event))
         plain = self.form.media_type == JSON and not self.form.transform
-        if plain and stored.api_version == call.version.kind.api_version:
+        if plain and stored.api_version == call.version.kind.api_version and not call.definition.custom:
             prefix = prefix_of(stored.api_version, stored.kind)
             return b'{"type":"%b","object":%b%b}\n' % (event.type.encode(), prefix, stored.body[1:])
         obj = self.encoder.object(call, stored)

@@ -8,7 +8,7 @@ from ledger.apimachinery.field import quoted
 from ledger.apimachinery.http import Handler, Request, Response
 from ledger.apimachinery.names import is_path_segment
 from ledger.apimachinery.status import StatusError, bad_request
-from ledger.handlers.api import Api
+from ledger.handlers.api import Api, warn
 from ledger.handlers.create import create
 from ledger.handlers.delete import delete, delete_collection
 from ledger.handlers.get import get
@@ -62,19 +62,27 @@ class Resources:
         if found is None:
             return await self.documents(request)
         call = Call(request, found.definition, found.version, found.subresource, found.namespace, found.name)
+        if found.version.deprecation_warning:
+            warn(request, [found.version.deprecation_warning])
         if found.name and (wrong := is_path_segment(found.name)):
             raise bad_request(f"Name parameter invalid: {quoted(found.name)}: {'; '.join(wrong)}")
         if found.verb in ("get", "list", "watch"):
             return await self._read(call, found, revision)
-        handler = self.special.get((found.definition.group, found.definition.resource, found.subresource))
+        handler = self._special(found)
         if revision is not None and not _asks_only(found):
             raise past_is_read_only(info.moment)
         if self.read_only and not _asks_only(found):
             raise read_only_server()
         return await (handler or WRITES[found.verb])(self.api, call)
 
+    def _special(self, found: Route) -> Verb | None:
+        """The handler of an endpoint that is no plain object; custom resources share one for each subresource."""
+        if found.definition.custom:
+            return self.special.get(("*", "*", found.subresource))
+        return self.special.get((found.definition.group, found.definition.resource, found.subresource))
+
     async def _read(self, call: Call, found: Route, revision: int | None) -> Response:
-        handler = self.special.get((found.definition.group, found.definition.resource, found.subresource))
+        handler = self._special(found)
         if handler is not None:
             if revision is not None:
                 call.request.scratch["revision"] = revision

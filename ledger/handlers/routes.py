@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ledger.apimachinery.resource import GVR
-from ledger.apimachinery.status import StatusError
+from ledger.apimachinery.status import StatusError, not_found
 from ledger.scheme.definition import ResourceDefinition, Version
 from ledger.scheme.scheme import Scheme
 
@@ -67,7 +67,7 @@ def route(scheme: Scheme, method: str, path: str) -> Route | None:
         raise unknown()
     subresource = rest[2] if len(rest) > 2 else ""
     if len(rest) > 2 and subresource not in served.subresources:
-        raise unknown()
+        raise not_found(definition.group_resource, name) if definition.custom else unknown()
     if len(rest) > 3 and "proxy" not in subresource:
         raise unknown()
     everywhere = definition.namespaced and not in_namespace

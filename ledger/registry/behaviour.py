@@ -51,7 +51,18 @@ class Behaviour(Protocol):
         """DeleteOptions and the like, of whatever group version; None when there is no body."""
         ...
 
-    def to_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object: ...
+    def to_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object:
+        """The object in the version a write works in: the storage version; of custom resources the request's."""
+        ...
+
+    def hub(self, definition: ResourceDefinition, stored: Object, live: Object) -> Object:
+        """What a write replaces, in the version it works in, given as it is stored and in the request's version."""
+        ...
+
+    def at_rest(self, definition: ResourceDefinition, obj: Object) -> Object:
+        """The object as it is stored, made from the version a write works in."""
+        ...
+
     def from_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object: ...
 
     def track(

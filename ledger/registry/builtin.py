@@ -113,6 +113,12 @@ class Builtins:
             obj = {"kind": kind.kind, "apiVersion": kind.api_version} | whole | {"metadata": metadata}
         return to_storage(definition, obj)
 
+    def hub(self, definition: ResourceDefinition, stored: Object, live: Object) -> Object:
+        return stored
+
+    def at_rest(self, definition: ResourceDefinition, obj: Object) -> Object:
+        return obj
+
     def from_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object:
         if obj["apiVersion"] == version.kind.api_version:
             return obj

@@ -131,8 +131,8 @@ class Registry:
                     with self.store.view() as view:
                         if (existing := view.get(call.key)) is not None:
                             raise self._exists(call, existing)
-                    return Written(_unsaved(definition, obj), created=True)
-                change = change_of(definition, obj, expect=0)
+                    return Written(_unsaved(definition, self.behaviour.at_rest(definition, obj)), created=True)
+                change = change_of(definition, self.behaviour.at_rest(definition, obj), expect=0)
                 revisions = await self._commit(call, 201, [*attributes.companions, change], attributes.guards)
                 committed = True
                 return Written(_as_stored(change, revisions[-1]), created=True)
@@ -178,6 +178,8 @@ class Registry:
                     raise not_found(resource, call.name)
                 old = decode(stored) if stored is not None else None
                 live = self.behaviour.from_storage(definition, call.version, old) if old is not None else None
+                if old is not None and live is not None:
+                    old = self.behaviour.hub(definition, old, live)
                 wanted = transform(live, view)
             if stored is None or old is None or live is None:
                 decide.wipe_system_fields(wanted["metadata"])
@@ -185,9 +187,8 @@ class Registry:
                 decide.check_namespace(definition, wanted["metadata"], call.namespace)
                 return await self._create(call, wanted, options, tracked)
             if direct:
-                change = change_of(
-                    definition, self.behaviour.to_storage(definition, call.version, wanted), stored.revision
-                )
+                obj = self.behaviour.to_storage(definition, call.version, wanted)
+                change = change_of(definition, self.behaviour.at_rest(definition, obj), stored.revision)
                 if options.dry_run:
                     return Written(_as_stored(change, stored.revision))
                 try:
@@ -255,9 +256,10 @@ class Registry:
                 freed = self._freed(definition, old)
                 await self._commit(call, 200, [*attributes.companions, *freed, removal], attributes.guards)
             return Written(answer, deleted=True)
-        if decide.same_but_for(obj, old):
+        final = self.behaviour.at_rest(definition, obj)
+        if decide.same_but_for(final, old if final is obj else decode(stored)):
             return Written(stored)
-        change = change_of(definition, obj, expect=stored.revision)
+        change = change_of(definition, final, expect=stored.revision)
         if attributes.dry_run:
             return Written(_as_stored(change, stored.revision))
         revisions = await self._commit(call, 200, [*attributes.companions, change], attributes.guards)

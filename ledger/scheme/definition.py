@@ -56,6 +56,7 @@ class Version:
     selectable_fields: tuple[str, ...] = ()  # beside metadata.name and metadata.namespace: "spec.nodeName"
     deprecation_warning: str = ""
     storage_version_hash: str = ""
+    structural: Schema | None = None  # of a custom resource: its definition's own schema, as values are held to it
 
 
 @dataclass(frozen=True, slots=True)

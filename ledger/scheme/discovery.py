@@ -61,9 +61,14 @@ def _resource(definition: ResourceDefinition, version: Version) -> dict[str, Any
         "singularName": definition.singular,
         "namespaced": definition.namespaced,
         "kind": definition.kind,
-        "verbs": list(definition.verbs),
+        "verbs": _verbs(definition),
     }
     return entry | _names(definition) | _present(storageVersionHash=version.storage_version_hash)
+
+
+def _verbs(definition: ResourceDefinition) -> list[str]:
+    """What discovery offers, which is less than what is served while a definition is being deleted."""
+    return list(definition.traits.more.get("discovery_verbs", definition.verbs))
 
 
 def _subresources(definition: ResourceDefinition, version: Version) -> Iterable[dict[str, Any]]:
@@ -121,7 +126,7 @@ def _aggregated_resource(definition: ResourceDefinition, version: Version) -> di
         "responseKind": _response_kind(version.kind, definition.custom),
         "scope": "Namespaced" if definition.namespaced else "Cluster",
         "singularResource": definition.singular,
-        "verbs": list(definition.verbs),
+        "verbs": _verbs(definition),
     }
     subresources = [
         {

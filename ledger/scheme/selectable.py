@@ -30,7 +30,7 @@ def stored_label(definition: ResourceDefinition, version: Version, label: str) -
     if known or common:
         aliases: Mapping[str, str] = more.get("fieldAliases", {})
         return aliases.get(label, label)
-    if not version.selectable_fields:
+    if not version.selectable_fields and "fieldLabelError" not in more:
         raise UnknownFieldLabel(f'"{label}" is not a known field selector: only "metadata.name", "metadata.namespace"')
     kind = f"{version.kind.api_version}, Kind={version.kind.kind}"
     text: str = more.get("fieldLabelError", "field label not supported: {label}")

@@ -45,9 +45,12 @@ from ledger.pipeline.chain import ChainConfig, build_chain
 from ledger.pipeline.flood import Flood
 from ledger.pipeline.record import Recorder
 from ledger.projections.store import Store
+from ledger.registry.behaviours import Behaviours
 from ledger.registry.body import decode
 from ledger.registry.builtin import Builtins
+from ledger.registry.custom import Customs
 from ledger.registry.registry import Registry
+from ledger.scheme.custom import definition_of
 from ledger.scheme.scheme import builtin
 from ledger.server.allocation import SERVICES, service_allocator
 from ledger.server.config import Config
@@ -95,11 +98,11 @@ def build(
 ) -> App:
     """The whole server but its sockets."""
     started = trio.Event()
-    schemes = Schemes(store, builtin(config.runtime_config), lambda crd: None)
+    schemes = Schemes(store, builtin(config.runtime_config), definition_of)
     rbac = _rbac(store)
     flows = _flow_schemas(store)
     authorize = _authorize(config, rbac)
-    behaviour = Builtins(lambda definition: schemes.now().owner(definition))
+    behaviour = Behaviours(Builtins(lambda definition: schemes.now().owner(definition)), Customs())
     plugins = default_plugins(new_suffix, config.disable_admission_plugins)
     admission = Chain([*plugins, RbacEscalation(rbac, authorize)], store.view)
     allocators = {SERVICES: service_allocator(config, store, schemes.now(), behaviour, clock, new_uid)}
@@ -127,7 +130,7 @@ def build(
         "livez": checks,
         "readyz": checks,
     }
-    special: dict[tuple[str, str, str], Verb] = {}
+    special: dict[tuple[str, str, str], Verb] = {("*", "*", "scale"): scale}
     for definition in schemes.now().definitions.values():
         for version in definition.versions.values():
             if "scale" in version.subresources:
