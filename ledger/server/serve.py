@@ -61,20 +61,21 @@ async def _main(config: Config, announce: Announce, progress: Progress | None) -
         drain = trio.Event()
         app = build(config, store, credentials, clock=now_us, new_uid=new_uid, new_suffix=new_suffix, draining=drain)
         wire = _wire(config, credentials, drain)
-        async with trio.open_nursery() as nursery:
-            try:
-                addresses = await nursery.start(lambda **k: listen(wire, app.handler, **k))
-            except OSError as error:
-                raise StartError(f"cannot listen on {wire.bind[0]}: {error.strerror or error}") from None
-            port = int(addresses[0].rpartition(":")[2])
-            await app.start(nursery, port)
-            url = f"https://{_shown(config.bind_address)}:{port}"
-            announce(url, _write_kubeconfig(config, credentials, url))
-            gc.collect()
-            gc.freeze()
-            await _until_told_to_end(drain)
-            nursery.cancel_scope.deadline = trio.current_time() + wire.grace_s + 1
+        async with trio.open_nursery() as beside:
+            async with trio.open_nursery() as serving:
+                try:
+                    addresses = await serving.start(lambda **k: listen(wire, app.handler, **k))
+                except OSError as error:
+                    raise StartError(f"cannot listen on {wire.bind[0]}: {error.strerror or error}") from None
+                port = int(addresses[0].rpartition(":")[2])
+                await app.start(beside, port)
+                url = f"https://{_shown(config.bind_address)}:{port}"
+                announce(url, _write_kubeconfig(config, credentials, url))
+                gc.collect()
+                gc.freeze()
+                await _until_told_to_end(drain)  # the listener then ends by itself, within its grace period
             await app.stop()
+            beside.cancel_scope.cancel()
 
 
 async def _until_told_to_end(drain: trio.Event) -> None:
