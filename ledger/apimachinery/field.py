@@ -21,6 +21,7 @@ _TYPES = {
     "TypeInvalid": ("Invalid value", "FieldValueTypeInvalid"),
 }
 _WITHOUT_VALUE = {"Required", "Forbidden", "TooLong", "Internal"}
+OMITTED: Any = object()  # a value that is not to be shown (field.OmitValueType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class FieldError:
 
     def body(self) -> str:
         text = _TYPES[self.type][0]
-        if self.type not in _WITHOUT_VALUE and not (self.type == "TooMany" and self.value is None):
+        hidden = self.type in _WITHOUT_VALUE or self.value is OMITTED
+        if not hidden and not (self.type == "TooMany" and self.value is None):
             text += f": {_shown(self.value)}"
         return f"{text}: {self.detail}" if self.detail else text
 

@@ -52,6 +52,11 @@ ROOTS = {
             "TypedLocalObjectReference",
         ),
     ),
+    "apps": (
+        *("DeploymentStrategy", "DaemonSetUpdateStrategy", "StatefulSetUpdateStrategy"),
+        "RollingUpdateStatefulSetStrategy",
+    ),
+    "policy": ("PodDisruptionBudgetSpec",),
     "certificates": ("CertificateSigningRequestCondition",),
     "batch": ("PodFailurePolicy", "PodFailurePolicyRule", "SuccessPolicyRule", "SuccessPolicy"),
     "networking": ("IngressBackend", "IngressServiceBackend", "ServiceBackendPort", "IngressClassParametersReference"),
@@ -64,7 +69,7 @@ ROOTS = {
     "resource": ("DeviceClaim", "DeviceRequest", "DeviceSubRequest", "DeviceTaint", "ResourceClaimConsumerReference"),
 }
 SCALARS = {"string": "", "bool": False, "float64": 0}
-SCALARS |= {name: 0 for name in ("int", "int32", "int64", "uint16", "int16", "uint32", "uint64", "byte")}
+SCALARS |= dict.fromkeys(("int", "int32", "int64", "uint16", "int16", "uint32", "uint64", "byte"), 0)
 GO_STRUCTS = {"resource.Quantity": "0", "intstr.IntOrString": 0, "types.UID": "", "metav1.Duration": "0s"}
 
 

@@ -57,6 +57,15 @@ def meta_update_findings(definition: ResourceDefinition, obj: Object, old: Objec
     return found
 
 
+def generic_meta(definition: ResourceDefinition, obj: Object) -> Findings:
+    """What is checked of every object after a create's own rules passed, and before those of an update."""
+    return Findings(validate_object_meta(obj["metadata"], definition.namespaced, FORMATS["path-segment"]))
+
+
+def generic_meta_update(obj: Object, old: Object) -> Findings:
+    return Findings(validate_object_meta_update(obj["metadata"], old["metadata"]))
+
+
 def template_meta(found: Findings, meta: Mapping[str, Any], path: str) -> None:
     """Metadata in a template of a claim: labels and annotations, nothing else."""
     found += validate_annotations(meta.get("annotations"), f"{path}.annotations")
@@ -117,6 +126,20 @@ def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str] | None
     if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
         return False
     return all(_requirement_matches(one, labels) for one in selector.get("matchExpressions") or ())
+
+
+def selector_fails(selector: Mapping[str, Any] | None) -> bool:
+    """Whether Go could not make a matcher of it (LabelSelectorAsSelector)."""
+    selector, found = selector or {}, Findings()
+    label_selector(found, {"matchExpressions": selector.get("matchExpressions")}, "")
+    labels = selector.get("matchLabels") or {}
+    return bool(found) or any(is_qualified_name(key) or is_label_value(value) for key, value in labels.items())
+
+
+def selector_has_invalid_values(selector: Mapping[str, Any] | None) -> bool:
+    """Whether an expression of it has what is no label value; such ones that are stored may stay."""
+    ones = (selector or {}).get("matchExpressions") or ()
+    return any(is_label_value(value) for one in ones for value in one.get("values") or ())
 
 
 def _requirement_matches(one: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
@@ -343,3 +366,45 @@ def conditions(found: Findings, ones: Iterable[Mapping[str, Any]] | None, path: 
                 found.too_long(f"{here}.reason", 1024)
         if len(one.get("message", "").encode()) > 32 * 1024:
             found.too_long(f"{here}.message", 32 * 1024)
+
+
+_PERCENT = "[0-9]+%"
+_PERCENT_MESSAGE = regex_message(
+    "a valid percent string must be a numeric string followed by an ending '%'", _PERCENT, "1%", "93%"
+)
+
+
+def int_or_percent(found: Findings, path: str, value: int | str) -> None:
+    """An IntOrString that is not negative, or a percentage."""
+    if isinstance(value, int):
+        found.not_negative(path, value)
+    elif not re.fullmatch(_PERCENT, value):
+        found.invalid(path, value, _PERCENT_MESSAGE)
+
+
+def int_or_percent_value(value: int | str) -> int:
+    if isinstance(value, int):
+        return value
+    digits = re.fullmatch("([+-]?[0-9]+)%?", value)
+    return int(digits[1]) if digits else 0
+
+
+def percent_within_bounds(found: Findings, path: str, value: int | str) -> None:
+    if isinstance(value, str) and re.fullmatch(_PERCENT, value) and int(value[:-1]) > 100:
+        found.invalid(path, value, "must not be greater than 100%")
+
+
+def at_most_all(found: Findings, status: Mapping[str, Any], *keys: str, ready: str = "readyReplicas") -> None:
+    """No count is above the number of replicas, nor are there more available than ready ones."""
+    for key in keys:
+        if status.get(key, 0) > status.get("replicas", 0):
+            found.invalid(f"status.{key}", status[key], "cannot be greater than status.replicas")
+    if status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
+        found.invalid("status.availableReplicas", status["availableReplicas"], f"cannot be greater than {ready}")
+
+
+def not_decremented(found: Findings, obj: Object, old: Object) -> None:
+    """status.collisionCount only grows."""
+    new, before = ((one.get("status") or {}).get("collisionCount") for one in (obj, old))
+    if before is not None and (new is None or new < before):
+        found.invalid("status.collisionCount", new or 0, "cannot be decremented")

@@ -20,6 +20,10 @@ class Findings(list[FieldError]):
     def invalid(self, path: str, value: Any, detail: str) -> None:
         self.append(field.invalid(path, value, detail))
 
+    def wrong(self, path: str, detail: str) -> None:
+        """Invalid, without saying the value."""
+        self.append(field.invalid(path, field.OMITTED, detail))
+
     def forbidden(self, path: str, detail: str) -> None:
         self.append(field.forbidden(path, detail))
 
@@ -85,12 +89,3 @@ class Findings(list[FieldError]):
 
 
 Validate = Callable[..., list[FieldError]]
-
-
-def go_struct(value: dict[str, Any] | None, fields: dict[str, tuple[str, Any]]) -> dict[str, Any]:
-    """A value as kube-apiserver shows its internal type, which has Go's field names: {"Key":"a","Value":""}.
-
-    `fields`: Go's name -> (JSON name, zero value), in Go's order.
-    """
-    value = value or {}
-    return {name: value.get(key) if value.get(key) is not None else zero for name, (key, zero) in fields.items()}

@@ -9,7 +9,28 @@ from ledger.apimachinery.field import FieldError
 from ledger.apimachinery.resource import Object, api_version
 from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.strategies.context import Context
-from ledger.scheme.strategies.validation import claims, core, persistent_volumes, pods, services
+from ledger.scheme.strategies.validation import (
+    apps,
+    autoscaling,
+    batch,
+    batch_status,
+    certificates,
+    claims,
+    core,
+    discovery,
+    flowcontrol,
+    networking,
+    persistent_volumes,
+    pods,
+    policies,
+    policy,
+    rbac,
+    scheduling,
+    services,
+    storage,
+    webhooks,
+)
+from ledger.scheme.strategies.validation.common import generic_meta, generic_meta_update
 from ledger.scheme.strategies.validation.declarative import validate_declared
 from ledger.scheme.strategies.validation.findings import Findings
 
@@ -48,8 +69,75 @@ RULES: dict[str, Rules] = {
     "/podtemplates": Rules(pods.create_template, pods.update_template),
     "/resourcequotas": Rules(core.resource_quota, core.resource_quota_update, core.resource_quota_status),
     "/secrets": Rules(core.secret, core.secret_update),
+    "/replicationcontrollers": Rules(
+        apps.replication_controller, apps.replication_controller_update, apps.replica_set_status
+    ),
     "/serviceaccounts": Rules(),
     "/services": Rules(services.create, services.update, services.update_status),
+    "apps/controllerrevisions": Rules(apps.controller_revision, apps.controller_revision_update),
+    "apps/daemonsets": Rules(apps.daemon_set, apps.daemon_set_update, apps.daemon_set_status),
+    "apps/deployments": Rules(apps.deployment, apps.deployment_update, apps.deployment_status),
+    "apps/replicasets": Rules(apps.replica_set, apps.replica_set_update, apps.replica_set_status),
+    "apps/statefulsets": Rules(apps.stateful_set, apps.stateful_set_update, apps.stateful_set_status),
+    "batch/cronjobs": Rules(batch.cron_job, batch.cron_job_update, core.nothing),
+    "batch/jobs": Rules(batch.job, batch.job_update, batch_status.job_status),
+    "autoscaling/horizontalpodautoscalers": Rules(
+        autoscaling.autoscaler, autoscaling.autoscaler_update, autoscaling.autoscaler_status
+    ),
+    "policy/poddisruptionbudgets": Rules(
+        policy.disruption_budget, policy.disruption_budget_update, policy.disruption_budget_status
+    ),
+    "coordination.k8s.io/leases": Rules(policy.lease, policy.lease_update),
+    "coordination.k8s.io/leasecandidates": Rules(policy.lease_candidate, policy.lease_candidate_update),
+    "networking.k8s.io/networkpolicies": Rules(networking.network_policy, networking.network_policy_update),
+    "networking.k8s.io/ingresses": Rules(networking.ingress, networking.ingress_update, networking.ingress_status),
+    "networking.k8s.io/ingressclasses": Rules(networking.ingress_class, networking.ingress_class_update),
+    "networking.k8s.io/ipaddresses": Rules(networking.ip_address_object, networking.ip_address_update),
+    "networking.k8s.io/servicecidrs": Rules(networking.service_cidr, networking.service_cidr_update),
+    "rbac.authorization.k8s.io/roles": Rules(rbac.role, rbac.role_update),
+    "rbac.authorization.k8s.io/clusterroles": Rules(rbac.role, rbac.role_update),
+    "rbac.authorization.k8s.io/rolebindings": Rules(rbac.binding, rbac.binding_update),
+    "rbac.authorization.k8s.io/clusterrolebindings": Rules(rbac.binding, rbac.binding_update),
+    "scheduling.k8s.io/priorityclasses": Rules(scheduling.priority_class, scheduling.priority_class_update),
+    "node.k8s.io/runtimeclasses": Rules(scheduling.runtime_class, scheduling.runtime_class_update),
+    "storage.k8s.io/storageclasses": Rules(storage.storage_class, storage.storage_class_update),
+    "storage.k8s.io/volumeattributesclasses": Rules(storage.attributes_class, storage.attributes_class_update),
+    "storage.k8s.io/csidrivers": Rules(storage.driver, storage.driver_update),
+    "storage.k8s.io/csinodes": Rules(storage.node, storage.node_update),
+    "storage.k8s.io/csistoragecapacities": Rules(storage.capacity, storage.capacity_update),
+    "storage.k8s.io/volumeattachments": Rules(storage.attachment, storage.attachment_update, storage.attachment_update),
+    "certificates.k8s.io/certificatesigningrequests": Rules(
+        certificates.signing_request,
+        certificates.signing_request_update,
+        certificates.signing_request_status,
+        {"approval": certificates.signing_request_approval},
+    ),
+    "certificates.k8s.io/clustertrustbundles": Rules(certificates.trust_bundle, certificates.trust_bundle_update),
+    "certificates.k8s.io/podcertificaterequests": Rules(
+        certificates.pod_request, certificates.pod_request_update, certificates.pod_request_status
+    ),
+    "flowcontrol.apiserver.k8s.io/flowschemas": Rules(
+        flowcontrol.flow_schema, flowcontrol.flow_schema_update, flowcontrol.status
+    ),
+    "flowcontrol.apiserver.k8s.io/prioritylevelconfigurations": Rules(
+        flowcontrol.priority_level, flowcontrol.priority_level_update, flowcontrol.status
+    ),
+    "discovery.k8s.io/endpointslices": Rules(discovery.endpoint_slice, discovery.endpoint_slice_update),
+    "apiregistration.k8s.io/apiservices": Rules(
+        discovery.api_service, discovery.api_service_update, discovery.api_service_status
+    ),
+    "admissionregistration.k8s.io/mutatingwebhookconfigurations": Rules(
+        webhooks.configuration, webhooks.configuration_update
+    ),
+    "admissionregistration.k8s.io/validatingwebhookconfigurations": Rules(
+        webhooks.configuration, webhooks.configuration_update
+    ),
+    "admissionregistration.k8s.io/validatingadmissionpolicies": Rules(
+        policies.policy, policies.policy_update, policies.policy_status
+    ),
+    "admissionregistration.k8s.io/mutatingadmissionpolicies": Rules(policies.policy, policies.policy_update),
+    "admissionregistration.k8s.io/validatingadmissionpolicybindings": Rules(policies.binding, policies.binding_update),
+    "admissionregistration.k8s.io/mutatingadmissionpolicybindings": Rules(policies.binding, policies.binding_update),
 }
 _OTHER = Rules()
 
@@ -58,6 +146,8 @@ def validate_create(definition: ResourceDefinition, obj: Object, context: Contex
     """Findings about a new object in the storage version, in kube-apiserver's order; none when it is fine."""
     rules = RULES.get(_key(definition), _OTHER)
     found = rules.create(definition, obj, context)
+    if not found:
+        found += generic_meta(definition, obj)
     found += _declared(definition, obj, None, context)
     return found
 
@@ -71,7 +161,9 @@ def validate_update(
         validate = rules.update_status
     else:
         validate = rules.subresources.get(subresource, rules.update)
-    found = validate(definition, obj, old, context)
+    found = generic_meta(definition, obj)
+    found += generic_meta_update(obj, old)
+    found += validate(definition, obj, old, context)
     found += _declared(definition, obj, old, context)
     return found
 

@@ -1,0 +1,122 @@
+"""PEM as Go's encoding/pem reads it, and what is in certificates and requests for them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+_BEGIN = re.compile(rb"(?:^|\n)-----BEGIN ([^\n]*)-----[ \t]*\r?\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One PEM block."""
+
+    type: str
+    has_headers: bool
+    content: bytes
+
+
+def blocks(data: bytes) -> list[Block]:
+    """The blocks that are in order; what is around them, and broken ones, do not count."""
+    found, at = [], 0
+    while (begin := _BEGIN.search(data, at)) is not None:
+        kind = begin[1]
+        end = re.compile(rb"(?:^|\n)-----END " + re.escape(kind) + rb"-----[ \t]*(?:\r?\n|$)").search(
+            data, begin.end() - 1
+        )
+        if end is None:
+            at = begin.end() - 1
+            continue
+        headers, body = _headers(data[begin.end() : end.start()])
+        try:
+            content = base64.b64decode(b"".join(body.split()), validate=True)
+        except binascii.Error:
+            at = begin.end() - 1
+            continue
+        found.append(Block(kind.decode("utf-8", "replace"), headers, content))
+        at = end.end() - 1 if data[end.end() - 1 : end.end()] == b"\n" else end.end()
+    return found
+
+
+def _headers(body: bytes) -> tuple[bool, bytes]:
+    lines = body.split(b"\n")
+    count = 0
+    while count < len(lines) and b":" in lines[count]:
+        count += 1
+    return count > 0, b"\n".join(lines[count:])
+
+
+def request_error(data: bytes) -> str:
+    """What is wrong with a certificate signing request."""
+    first = next(iter(blocks(data)), None)
+    if first is None or first.type != "CERTIFICATE REQUEST":
+        return "PEM block type must be CERTIFICATE REQUEST"
+    try:
+        request = x509.load_der_x509_csr(first.content)
+        public_key = request.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return "asn1: structure error: tags don't match (16 vs {class:0 tag:0 length:0 isCompound:false})"
+    try:
+        if request.is_signature_valid:
+            return ""
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
+        pass
+    if isinstance(public_key, rsa.RSAPublicKey):
+        return "crypto/rsa: verification error"
+    kind = "Ed25519" if isinstance(public_key, ed25519.Ed25519PublicKey) else "ECDSA"
+    return f"x509: {kind} verification failure"
+
+
+def certificates_error(data: bytes) -> str:
+    """What is wrong with an issued certificate; nothing is fine."""
+    if not data:
+        return ""
+    found = blocks(data)
+    for block in found:
+        if block.type != "CERTIFICATE":
+            return f'only CERTIFICATE PEM blocks are allowed, found "{block.type}"'
+        if block.has_headers:
+            return "no PEM block headers are permitted"
+        if certificate(block.content) is None:
+            return "x509: malformed certificate"
+    return "" if found else "must contain at least one CERTIFICATE PEM block"
+
+
+def certificate(der: bytes) -> x509.Certificate | None:
+    try:
+        one = x509.load_der_x509_certificate(der)
+        _ = one.extensions
+    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension):
+        return None
+    return one
+
+
+def is_authority(one: x509.Certificate) -> bool:
+    try:
+        return one.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
+
+
+def key_error(request: x509.CertificateSigningRequest) -> tuple[str | None, str]:
+    """The value to show, if any, and what is wrong with the key of a request of a pod."""
+    key = request.public_key()
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return None, ""
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        size = key.curve.key_size
+        if size in (256, 384, 521):
+            return None, ""
+        return f"curve P-{size}", "elliptic public keys must use curve P256, P384, or P521"
+    if isinstance(key, rsa.RSAPublicKey):
+        if key.key_size in (3072, 4096):
+            return None, ""
+        return f"{key.key_size}-bit modulus", "RSA keys must have modulus size 3072 or 4096"
+    return None, "unknown public key type; supported types are Ed25519, ECDSA, and RSA"
