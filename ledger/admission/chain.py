@@ -10,6 +10,7 @@ from ledger.admission.api import Attributes, Plugin
 from ledger.admission.default_class import DefaultIngressClass, DefaultStorageClass
 from ledger.admission.default_tolerations import DefaultTolerationSeconds
 from ledger.admission.in_use_protection import StorageObjectInUseProtection
+from ledger.admission.limit_ranger import LimitRanger
 from ledger.admission.namespace_lifecycle import NamespaceLifecycle
 from ledger.admission.node_taints import TaintNodesByCondition
 from ledger.admission.priority import Priority
@@ -89,6 +90,7 @@ def default_plugins(new_suffix: Callable[[], str], disabled: Sequence[str] = ())
     """The plugins on by default, less the disabled ones. `new_suffix` ends generated names."""
     plugins: list[Any] = [
         NamespaceLifecycle(),
+        LimitRanger(),
         ServiceAccount(new_suffix),
         TaintNodesByCondition(),
         Priority(),

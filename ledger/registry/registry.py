@@ -29,7 +29,7 @@ from ledger.registry.body import change_of, decode, encode_body, key_of, removal
 from ledger.registry.options import DeleteOptions, WriteOptions
 from ledger.scheme.definition import ResourceDefinition, Version
 
-ATTEMPTS_MAX = 64  # of deciding again after a lost race; each loss means that another write got through
+ATTEMPTS_MAX = 256  # of deciding again after a lost race; each loss means that another write got through
 GENERATE_ATTEMPTS_MAX = 8
 NOBODY = User("system:apiserver", groups=("system:masters",))
 

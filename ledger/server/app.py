@@ -11,6 +11,7 @@ import trio
 
 from ledger.admission.chain import Chain, default_plugins
 from ledger.admission.escalation import RbacEscalation
+from ledger.admission.resource_quota import ResourceQuota
 from ledger.apimachinery.http import Handler
 from ledger.apimachinery.resource import GroupResource, Key, Object
 from ledger.auth.api import Authorize
@@ -52,7 +53,7 @@ from ledger.registry.custom import Customs
 from ledger.registry.registry import Registry
 from ledger.scheme.custom import definition_of
 from ledger.scheme.scheme import builtin
-from ledger.server.allocation import SERVICES, service_allocator
+from ledger.server.allocation import SERVICES, quota_status, service_allocator
 from ledger.server.config import Config
 from ledger.server.health import health
 from ledger.server.network import service_ip
@@ -103,8 +104,11 @@ def build(
     flows = _flow_schemas(store)
     authorize = _authorize(config, rbac)
     behaviour = Behaviours(Builtins(lambda definition: schemes.now().owner(definition)), Customs())
-    plugins = default_plugins(new_suffix, config.disable_admission_plugins)
-    admission = Chain([*plugins, RbacEscalation(rbac, authorize)], store.view)
+    plugins: list[Any] = default_plugins(new_suffix, config.disable_admission_plugins)
+    plugins += [RbacEscalation(rbac, authorize)]
+    if ResourceQuota.name not in config.disable_admission_plugins:
+        plugins.append(ResourceQuota(quota_status(schemes.now, behaviour, clock), clock))  # the last one: it charges
+    admission = Chain(plugins, store.view)
     allocators = {SERVICES: service_allocator(config, store, schemes.now(), behaviour, clock, new_uid)}
     registry = Registry(store, behaviour, admission, clock, new_uid, new_suffix, allocators)
     encoder = Encoder(behaviour, _clock_of_readers(config, store, clock))
