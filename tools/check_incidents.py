@@ -2,21 +2,30 @@
 """Imports recorded incidents and compares the state at each recorded snapshot with what the snapshot holds.
 
     tools/run python tools/check_incidents.py ../shared/incidents/*        [-v: name the objects that differ]
+    tools/run python tools/check_incidents.py --serve ../shared/incidents/*        the same through `ledger serve`
 
-A folder holds audit*.jsonl.gz, base.json.gz, s*.json.gz and final.json.gz. managedFields do not count.
+With --serve each folder is imported into a ledger, the ledger is served, and every resource of a snapshot is listed at
+/at/REVISION/...: what a kubectl that was pointed there would get. A folder holds audit*.jsonl.gz, base.json.gz,
+s*.json.gz and final.json.gz. managedFields do not count.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import ssl
+import subprocess
 import sys
+import tempfile
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
+import yaml
 
 from ledger.apimachinery.resource import Key, Object, Schema
 from ledger.log.event import Change
@@ -136,15 +145,76 @@ def difference(left: object, right: object, path: str = "") -> Iterator[str]:
         yield f"{path}: {str(left)[:70]} | {str(right)[:70]}"
 
 
+def served(folder: Path, scheme: Scheme) -> Iterator[Comparison]:
+    """The folder's snapshots compared with what `ledger serve` answers at their revisions."""
+    with tempfile.TemporaryDirectory(prefix="ledger-incident-") as directory:
+        paths = [str(path) for path in folder.glob("audit*.jsonl.gz") if "webhook" not in path.name]
+        ledger = [sys.executable, "-c", "import sys; from ledger.cli.main import main; sys.exit(main())"]
+        imported = ["replay", "import", *paths, "--base", str(folder / "base.json.gz"), "--data-dir", directory]
+        subprocess.run([*ledger, *imported], check=True, stdout=subprocess.DEVNULL)
+        config = f"{directory}/kubeconfig"
+        flags = ["--data-dir", directory, "--read-only", "--secure-port", "0", "--kubeconfig", config]
+        server = subprocess.Popen([*ledger, "serve", *flags], stdout=subprocess.PIPE, text=True)
+        try:
+            assert server.stdout is not None
+            server.stdout.readline()
+            yield from _through(config, folder, scheme)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _through(config: str, folder: Path, scheme: Scheme) -> Iterator[Comparison]:
+    cluster = yaml.safe_load(Path(config).read_text())
+    url = cluster["clusters"][0]["cluster"]["server"]
+    user = cluster["users"][0]["user"]
+    context = ssl._create_unverified_context()
+    with tempfile.NamedTemporaryFile("wb") as pem:
+        pem.write(b"".join(base64.b64decode(user[name]) for name in ("client-certificate-data", "client-key-data")))
+        pem.flush()
+        context.load_cert_chain(pem.name)
+    for name, snapshot in snapshots(folder, scheme):
+        result = Comparison(name, snapshot.revision, len(snapshot.objects))
+        listed: dict[Key, Object] = {}
+        for (group, version), resource in snapshot.paths:
+            prefix = f"apis/{group}/{version}" if group else f"api/{version}"
+            address = f"{url}/at/{snapshot.revision}/{prefix}/{resource}"
+            with urllib.request.urlopen(address, context=context) as answer:
+                items = orjson.loads(answer.read())["items"]
+            for item in items:
+                meta = item["metadata"]
+                listed[Key(group, resource, meta.get("namespace", ""), meta["name"])] = item
+        yield _compare_listed(result, snapshot, listed)
+
+
+def _compare_listed(result: Comparison, snapshot: Base, listed: dict[Key, Object]) -> Comparison:
+    for key, expected in snapshot.objects.items():
+        kind = {name: expected[name] for name in ("apiVersion", "kind")}  # items of built-ins carry none
+        if key not in listed:
+            result.missing.append(key)
+        elif comparable({**kind, **listed[key]}) == comparable(expected):
+            result.equal += 1
+        else:
+            result.differ.append(key)
+    result.extra = [key for key in listed if key not in snapshot.objects]
+    return result
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--audit", nargs="+", help="these log files instead of the folder's own")
+    parser.add_argument("--serve", action="store_true", help="compare what `ledger serve` answers, not the fold")
     parser.add_argument("-v", "--verbose", action="store_true")
     options = parser.parse_args()
     scheme = builtin()
     for folder in options.folders:
         if not (folder / "base.json.gz").exists():
+            continue
+        if options.serve:
+            print(f"{folder.name}, through /at/REVISION:")
+            for one in served(folder, scheme):
+                report_on(one, options.verbose)
             continue
         begun = time.monotonic()
         report, comparisons = check(folder, scheme, options.audit)
@@ -153,12 +223,15 @@ def main() -> int:
             f"unknown {report.unknown}, unplaced {len(report.unplaced)}, {time.monotonic() - begun:.1f} s"
         )
         for one in comparisons:
-            print(one.line())
-            if options.verbose:
-                for what in ("differ", "missing", "extra", "unadmitted"):
-                    for key in getattr(one, what):
-                        print(f"      {what:10} {key}")
+            report_on(one, options.verbose)
     return 0
+
+
+def report_on(one: Comparison, verbose: bool) -> None:
+    print(one.line())
+    for what in ("differ", "missing", "extra", "unadmitted") if verbose else ():
+        for key in getattr(one, what):
+            print(f"      {what:10} {key}")
 
 
 if __name__ == "__main__":

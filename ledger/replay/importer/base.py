@@ -26,6 +26,9 @@ class Base:
     moment: int  # when it was taken, in microseconds since 1970; 0: it does not say
     objects: dict[Key, Object]
     covered: frozenset[GroupResource]
+    paths: tuple[
+        tuple[tuple[str, str], str], ...
+    ] = ()  # ((group, version), resource) of each list, as it was asked for
 
 
 def read_base(path: str, scheme: Scheme) -> Base:
@@ -48,18 +51,19 @@ def read_base(path: str, scheme: Scheme) -> Base:
 def _of_resources(decoded: Object) -> Base:
     """{"resourceVersion": "512", "resources": {"apps/v1/deployments": {"kind", "apiVersion", "items": [...]}}}."""
     objects: dict[Key, Object] = {}
-    covered = set()
+    covered, paths = set(), []
     for path, listing in decoded["resources"].items():
-        group, _, resource = path.split("/", 2) if path.count("/") == 2 else ("core", "", path.rpartition("/")[2])
+        group, version, resource = path.split("/", 2) if path.count("/") == 2 else ("core", "v1", path)
         group, resource = STORED_AS.get((group, resource), ("" if group == "core" else group, resource))
         covered.add(GroupResource(group, resource))
+        paths.append(((group, version), resource))
         for item in listing.get("items") or ():
             if not revision_of(item.get("metadata") or {}):
                 continue  # not stored: computed when it is asked for, as componentstatuses are
             shaped = {"apiVersion": listing.get("apiVersion"), "kind": listing.get("kind"), **item}
             objects[_key(group, resource, item)] = shaped
     revision = revision_of(decoded) or _newest(objects)
-    return Base(revision, _moment(decoded.get("time")), objects, frozenset(covered))
+    return Base(revision, _moment(decoded.get("time")), objects, frozenset(covered), tuple(paths))
 
 
 def _of_list(items: list[Any], meta: Object, scheme: Scheme) -> Base:
