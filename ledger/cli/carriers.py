@@ -36,16 +36,21 @@ def import_(options: argparse.Namespace) -> int:
     report, entries = import_log(options.files, base, scheme)
     if not report.records and base is None:
         raise ReplayError(f"{', '.join(options.files)}: no audit events in here; is it an audit log?", 3)
-    with Store.open(directory, durability="relaxed") as store:
-        if store.last_position():
-            raise ReplayError(f"{directory} already holds a ledger: import into a directory of its own", 3)
-        for chunk in _chunks(_with_progress(entries, report, options)):
-            store.append_imported(chunk)
+    fill(directory, _with_progress(entries, report, options))
     if out.format in ("json", "yaml", "jsonl"):
         out.encoded({"apiVersion": API_VERSION, "kind": "ImportReport", **report.to_json()})
     else:
         out.lines(import_lines(report.to_json(), str(directory)))
     return 0
+
+
+def fill(directory: Path, entries: Iterator[Entry]) -> None:
+    """Makes a ledger of imported entries. Raises ReplayError when the directory holds one already."""
+    with Store.open(directory, durability="relaxed") as store:
+        if store.last_position():
+            raise ReplayError(f"{directory} already holds a ledger: import into a directory of its own", 3)
+        for chunk in _chunks(entries):
+            store.append_imported(chunk)
 
 
 def _chunks(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
