@@ -155,10 +155,10 @@ def job_selector(obj: Object, context: Context) -> None:
         "controller-uid": uid,
         "batch.kubernetes.io/controller-uid": uid,
     }
-    metadata["labels"] = generated | (metadata.get("labels") or {})
+    metadata["labels"] = dict(sorted((generated | (metadata.get("labels") or {})).items()))
     selector = spec.setdefault("selector", {})
-    match_labels = selector.setdefault("matchLabels", {})
-    match_labels.setdefault("batch.kubernetes.io/controller-uid", uid)
+    match_labels = {"batch.kubernetes.io/controller-uid": uid} | (selector.get("matchLabels") or {})
+    selector["matchLabels"] = dict(sorted(match_labels.items()))
 
 
 def signing_request_user(obj: Object, context: Context) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from copy import deepcopy
+from itertools import pairwise
 from typing import Any
 
 from ledger.apimachinery.field import quoted
@@ -235,7 +236,7 @@ def _exit_codes(found: Findings, path: str, codes: Spec, names: set[str]) -> Non
             found.invalid(f"{path}.values[{at}]", value, "must not be 0 for the In operator")
         if value in values[:at]:
             found.duplicate(f"{path}.values[{at}]", value)
-    if any(one > following for one, following in zip(values, values[1:], strict=False)):
+    if any(one > following for one, following in pairwise(values)):
         found.invalid(f"{path}.values", values, "must be ordered")
 
 

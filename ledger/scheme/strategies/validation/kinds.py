@@ -148,6 +148,7 @@ def validate_create(definition: ResourceDefinition, obj: Object, context: Contex
     found = rules.create(definition, obj, context)
     if not found:
         found += generic_meta(definition, obj)
+    found = _each_once(definition, found)
     found += _declared(definition, obj, None, context)
     return found
 
@@ -164,8 +165,16 @@ def validate_update(
     found = generic_meta(definition, obj)
     found += generic_meta_update(obj, old)
     found += validate(definition, obj, old, context)
+    found = _each_once(definition, found)
     found += _declared(definition, obj, old, context)
     return found
+
+
+def _each_once(definition: ResourceDefinition, found: Findings) -> Findings:
+    """Kinds that may have declared rules, all but those of other servers, say nothing twice."""
+    if definition.group in ("apiextensions.k8s.io", "apiregistration.k8s.io"):
+        return found
+    return Findings({str(error): error for error in found}.values())
 
 
 def has_rules(definition: ResourceDefinition) -> bool:
