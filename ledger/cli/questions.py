@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from ledger.apimachinery.resource import Key, Object
 from ledger.apimachinery.selectors import LabelSelector, SelectorError, parse_label_selector
 from ledger.cli.output import Out, check_strict, paged
-from ledger.cli.source import moment, open_past
+from ledger.cli.source import moment, open_past, say
 from ledger.log.event import Event
 from ledger.replay.classify import CLASSES, DRY_RUN, SHOWN_FIRST, parse_classes
 from ledger.replay.comparison import ObjectDifference, Scope, changed_objects
@@ -58,10 +58,10 @@ def _quality(found: Overview, past: Past, out: Out) -> None:
 
 def log(options: argparse.Namespace) -> int:
     with open_past(options) as past:
-        since = moment(past, options.since, options)
-        until = moment(past, options.until, options)
+        since, until = (moment(past, given, options, echo=False) for given in (options.since, options.until))
         if since.position > until.position:
-            raise ReplayError(_wrong_way("--from", since, "--to", until))
+            raise ReplayError(f"--from (rv {since.revision}) is after --to (rv {until.revision}). Swap them.")
+        say((since, until), options)
         wanted = _narrowing(past, options, until)
         if options.follow:
             return _follow(past, since, until, wanted, options)
@@ -267,6 +267,7 @@ def diff(options: argparse.Namespace) -> int:
                 noise=options.noise == "show",
             )
         )
+        found.sort(key=lambda one: not one.asked_for)
         with paged(options) as out:
             _print_diff(past, a, b, found, out)
         check_strict(options, any(one.doubt for one in found))
@@ -403,10 +404,6 @@ def _event(past: Past, text: str) -> Event:
     if text.startswith("rv:"):
         raise ReplayError(f"revision {number} is after the log's last one, {past.head}.")
     return event_named(past, text)
-
-
-def _wrong_way(a: str, since: Moment, b: str, until: Moment) -> str:
-    return f"{a} (rv {since.revision}) is after {b} (rv {until.revision}). Swap them."
 
 
 def _clock(past: Past, options: argparse.Namespace) -> rows.Clock:

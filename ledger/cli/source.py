@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,11 +30,18 @@ def open_past(options: argparse.Namespace) -> Iterator[Past]:
 
 
 def moment(past: Past, given: str, options: argparse.Namespace, *, echo: bool = True) -> Moment:
-    """Resolved, and said on stderr: a moment that was read in another way than meant is seen at once."""
+    """Resolved, and said on stderr unless `echo` is off."""
     found = resolve(past, given, marks(past), options.tz)
-    if echo and given not in SAID_ANYWAY:
-        Out(options).note(found.echo())
+    if echo:
+        say((found,), options)
     return found
+
+
+def say(moments: Iterable[Moment], options: argparse.Namespace) -> None:
+    """On stderr, so that a moment which was read in another way than meant is seen at once."""
+    for found in moments:
+        if found.given not in SAID_ANYWAY:
+            Out(options).note(found.echo())
 
 
 def marks(past: Past) -> dict[str, int]:

@@ -13,12 +13,12 @@ NOISE_ANYWHERE = frozenset({"lastTransitionTime", "lastHeartbeatTime", "lastUpda
 NOISE_PATHS = frozenset(
     {
         ("metadata", "managedFields"),
-        ("metadata", "resourceVersion"),
         ("metadata", "generation"),
         ("metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"),
         ("status", "observedGeneration"),
     }
 )
+REVISION = ("metadata", "resourceVersion")  # differs by definition: neither shown nor counted
 # Members that tell list elements apart where no schema names the keys, the likeliest first.
 KEY_CANDIDATES = ("name", "type", "uid", "key", "ip", "containerPort", "port", "id", "kind")
 
@@ -46,6 +46,8 @@ def difference(before: Object, after: Object, schema: Schema | None = None, *, n
     """Differences in the order of the objects' members, metadata first. With `noise`, nothing is left out."""
     shown, hidden = [], 0
     for change in _walk((), before, after, schema):
+        if not noise and change.path == REVISION:
+            continue
         if not noise and is_noise(change.path):
             hidden += 1
         else:

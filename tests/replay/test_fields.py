@@ -105,7 +105,7 @@ def test_noise_is_counted_not_shown() -> None:
         "metadata": {"resourceVersion": "2", "generation": 2, "managedFields": [2]},
         "status": {"observedGeneration": 2, "conditions": [{"type": "Ready", "lastTransitionTime": "b"}]},
     }
-    assert (changed(before, after), difference(before, after).noise) == ([], 5)
+    assert (changed(before, after), difference(before, after).noise) == ([], 4)
     assert len(changed(before, after, noise=True)) == 5
 
 

@@ -21,8 +21,8 @@ LOG_COLUMNS = [
     Column("TIME (UTC)"),
     Column("WHO", 8),
     Column("DID"),
-    Column("WHAT", 16, "middle"),
-    Column("CHANGE", 20, "middle"),
+    Column("WHAT", 12, "middle"),
+    Column("CHANGE", 12, "middle"),
     Column("REQUEST"),
 ]
 
