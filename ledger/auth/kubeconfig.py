@@ -43,3 +43,12 @@ def kubeconfig(
 
 def _encoded(pem: bytes) -> str:
     return base64.b64encode(pem).decode()
+
+
+def cluster_of(text: str) -> tuple[str, bytes]:
+    """The server's URL and its CA (PEM) in a kubeconfig that `kubeconfig` wrote. Raises ValueError for anything else."""
+    try:
+        cluster = yaml.safe_load(text)["clusters"][0]["cluster"]
+        return str(cluster["server"]), base64.b64decode(cluster["certificate-authority-data"])
+    except (yaml.YAMLError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"not a kubeconfig of ledger's: {error}") from None

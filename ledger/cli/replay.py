@@ -105,12 +105,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(prog=f"ledger replay {name}", description=SUBCOMMANDS[name][2])
     _common(parser)
     _OWN[name](parser)
-    options = parser.parse_intermixed_args(_protected(argv[1:]))
+    options = parser.parse_intermixed_args(protected(argv[1:]))
     options.argv = argv
     return options
 
 
-def _protected(arguments: list[str]) -> list[str]:
+def protected(arguments: list[str]) -> list[str]:
     """Moments such as -15m look like flags to argparse: they are joined to the flag before them."""
     joined: list[str] = []
     for argument in arguments:
