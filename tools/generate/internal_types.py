@@ -66,7 +66,10 @@ ROOTS = {
     "autoscaling": ("MetricTarget",),
     "flowcontrol": ("PolicyRulesWithSubjects", "Subject", "PriorityLevelConfigurationSpec", "FlowSchemaSpec"),
     "node": ("Overhead", "Scheduling"),
-    "resource": ("DeviceClaim", "DeviceRequest", "DeviceSubRequest", "DeviceTaint", "ResourceClaimConsumerReference"),
+    "resource": (
+        *("DeviceClaim", "DeviceRequest", "DeviceSubRequest", "DeviceTaint", "ResourceClaimConsumerReference"),
+        "ResourceClaimTemplateSpec",
+    ),
 }
 SCALARS = {"string": "", "bool": False, "float64": 0}
 SCALARS |= dict.fromkeys(("int", "int32", "int64", "uint16", "int16", "uint32", "uint64", "byte"), 0)

@@ -19,12 +19,15 @@ from ledger.scheme.strategies.validation import (
     core,
     discovery,
     flowcontrol,
+    migrations,
     networking,
     persistent_volumes,
     pods,
     policies,
     policy,
     rbac,
+    resource_claims,
+    resource_slices,
     scheduling,
     services,
     storage,
@@ -100,6 +103,19 @@ RULES: dict[str, Rules] = {
     "rbac.authorization.k8s.io/clusterrolebindings": Rules(rbac.binding, rbac.binding_update),
     "scheduling.k8s.io/priorityclasses": Rules(scheduling.priority_class, scheduling.priority_class_update),
     "node.k8s.io/runtimeclasses": Rules(scheduling.runtime_class, scheduling.runtime_class_update),
+    "resource.k8s.io/deviceclasses": Rules(resource_claims.device_class, resource_claims.device_class_update),
+    "resource.k8s.io/resourceclaims": Rules(
+        resource_claims.claim, resource_claims.claim_update, resource_claims.claim_status
+    ),
+    "resource.k8s.io/resourceclaimtemplates": Rules(resource_claims.template, resource_claims.template_update),
+    "resource.k8s.io/resourceslices": Rules(resource_slices.resource_slice, resource_slices.resource_slice_update),
+    "resource.k8s.io/devicetaintrules": Rules(
+        resource_slices.taint_rule, resource_slices.taint_rule_update, resource_slices.taint_rule_status
+    ),
+    "resource.k8s.io/resourcepoolstatusrequests": Rules(update_status=resource_slices.pool_request_status),
+    "storagemigration.k8s.io/storageversionmigrations": Rules(
+        migrations.migration, migrations.migration_update, migrations.migration_status
+    ),
     "storage.k8s.io/storageclasses": Rules(storage.storage_class, storage.storage_class_update),
     "storage.k8s.io/volumeattributesclasses": Rules(storage.attributes_class, storage.attributes_class_update),
     "storage.k8s.io/csidrivers": Rules(storage.driver, storage.driver_update),
