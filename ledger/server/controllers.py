@@ -1,19 +1,31 @@
-"""Which controllers there are, and which of them --controllers wants."""
+"""Which controllers there are, which of them --controllers wants, and as whom each of them acts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-# Names are kube-controller-manager's where it has one.
-CONTROLLERS = (
-    "namespace-controller",
-    "garbage-collector-controller",
-    "serviceaccount-controller",
-    "root-ca-certificate-publisher-controller",
-    "clusterrole-aggregation-controller",
-    "resourcequota-controller",
-    "event-ttl-controller",
-)
+from ledger.controllers.accounts import default_account, root_ca
+from ledger.controllers.aggregation import ClusterRoleAggregation
+from ledger.controllers.client import SERVER, Client, service_account
+from ledger.controllers.event_ttl import EventTtl
+from ledger.controllers.garbage_collector import GarbageCollector
+from ledger.controllers.loop import Controller
+from ledger.controllers.namespace import NamespaceController
+from ledger.controllers.resource_quota import ResourceQuotaController
+from ledger.registry.registry import Registry
+from ledger.scheme.scheme import Scheme
+
+# Names are kube-controller-manager's where it has one. By name: the account it acts as ("": the server itself).
+ACCOUNTS = {
+    "namespace-controller": "namespace-controller",
+    "garbage-collector-controller": "generic-garbage-collector",
+    "serviceaccount-controller": "service-account-controller",
+    "root-ca-certificate-publisher-controller": "root-ca-cert-publisher",
+    "clusterrole-aggregation-controller": "clusterrole-aggregation-controller",
+    "resourcequota-controller": "resourcequota-controller",
+    "event-ttl-controller": "",
+}
+CONTROLLERS = tuple(ACCOUNTS)
 
 
 def wanted(given: Sequence[str]) -> tuple[str, ...]:
@@ -24,3 +36,25 @@ def wanted(given: Sequence[str]) -> tuple[str, ...]:
     named = {name for name in given if not name.startswith("-")}
     everything = "*" in named or not named
     return tuple(one for one in CONTROLLERS if one not in refused and (everything or one in named))
+
+
+def controllers(
+    given: Sequence[str], registry: Registry, scheme: Callable[[], Scheme], new_uid: Callable[[], str], ca_pem: str
+) -> list[Controller]:
+    """The controllers that --controllers wants, ready to run. `ca_pem`: the certificate authority clients may trust."""
+
+    def client(name: str) -> Client:
+        account = ACCOUNTS[name]
+        user = service_account(account) if account else SERVER
+        return Client(registry, scheme, new_uid, user, account or "kube-apiserver")
+
+    make: dict[str, Callable[[Client], Controller]] = {
+        "namespace-controller": NamespaceController,
+        "garbage-collector-controller": GarbageCollector,
+        "serviceaccount-controller": default_account,
+        "root-ca-certificate-publisher-controller": lambda one: root_ca(one, ca_pem),
+        "clusterrole-aggregation-controller": ClusterRoleAggregation,
+        "resourcequota-controller": ResourceQuotaController,
+        "event-ttl-controller": lambda one: EventTtl(one, registry.store.time_of),
+    }
+    return [make[name](client(name)) for name in wanted(given)]
