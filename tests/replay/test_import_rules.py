@@ -324,10 +324,10 @@ def test_lines_that_are_no_records_are_listed_with_file_and_line(tmp_path: Path)
     good = log.write(tmp_path / "audit.jsonl")
     lines = Path(good).read_bytes()
     bad_time = orjson.dumps({**log.records[0], "auditID": "x", "stageTimestamp": "soon"})
-    Path(good).write_bytes(b'{"kind":\n' + lines + b"[]\n\n" + b'{"kind":"Event"}\n' + bad_time + b"\n")
+    Path(good).write_bytes(b'{"kind":\n' + lines + b"[]\n\n5\n" + b'{"kind":"Event"}\n' + bad_time + b"\n")
     found = Imported([good])
     assert found.lines() == ["5 configmaps/a put"]
-    assert [one.line for one in found.report.malformed] == [1, 3, 5, 6]
+    assert [one.line for one in found.report.malformed] == [1, 3, 5, 6, 7]
     assert found.report.malformed[-1].problem == "'soon' is not a time"
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ledger.apimachinery.resource import GroupResource, Key, Object
-from ledger.replay.importer.lines import Located, Malformed, read_records
-from ledger.replay.importer.record import WRITE_VERBS, Facts, Unusable, facts_of
+from ledger.replay.importer.lines import Malformed, read_records
+from ledger.replay.importer.record import WRITE_VERBS, Facts, Unusable, check_record, facts_of
 from ledger.replay.importer.report import Report
 from ledger.replay.importer.rules import Step, is_dry_run, sightings, step_of, watched_revision
 
@@ -36,11 +36,15 @@ def read_index(paths: Sequence[str], report: Report) -> Index:
     steps: dict[int, Step] = {}
     for number, located in enumerate(read_records(paths, report.malformed)):
         record = located.record
-        facts = usable_facts(located, report.malformed)
-        index.answered.append(facts.answered if facts else 0)
-        if facts is None:
+        try:
+            check_record(record)
+            facts = facts_of(record)
+        except Unusable as error:
+            report.malformed.append(Malformed(located.file, located.line, str(error)))
+            index.answered.append(0)
             index.superseded.add(number)
             continue
+        index.answered.append(facts.answered)
         report.records += 1
         request = hash((record["auditID"], record["requestReceivedTimestamp"]))
         stage = STAGES.get(record["stage"], 0)
@@ -53,29 +57,20 @@ def read_index(paths: Sequence[str], report: Report) -> Index:
             steps.pop(earlier[1], None)
         chosen[request] = (stage, number)
         _count(record, facts, report)
-        step = step_of(facts)
-        if step is not None:
-            step.record, step.received, step.answered = number, facts.received, facts.answered
-            steps[number] = step
+        if facts.verb in WRITE_VERBS:
+            step = step_of(facts)
+            if step is not None:
+                step.record, step.received, step.answered = number, facts.received, facts.answered
+                steps[number] = step
+            _learn(facts, kinds, about, index.sighted)
         if seen := facts.held or (watched_revision(facts.uri) if facts.verb == "watch" else 0):
             index.anchors.append((seen, facts.received))
-        if facts.verb in WRITE_VERBS:
-            _learn(facts, kinds, about, index.sighted)
     for key, revision in about:
         if resource := kinds.get((key.group, key.resource)):
             index.sighted.setdefault(Key(*resource, key.namespace, key.name), set()).add(revision)
     index.steps = list(steps.values())
     report.events = len(chosen)
     return index
-
-
-def usable_facts(located: Located, malformed: list[Malformed] | None) -> Facts | None:
-    try:
-        return facts_of(located.record)
-    except Unusable as error:
-        if malformed is not None:
-            malformed.append(Malformed(located.file, located.line, str(error)))
-        return None
 
 
 def _count(record: Object, facts: Facts, report: Report) -> None:

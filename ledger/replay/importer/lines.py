@@ -77,21 +77,17 @@ def _open(path: str) -> IO[bytes]:
 
 def _events(decoded: Any) -> list[Any]:
     """A webhook backend posts EventLists; a file of them holds one list a line."""
-    if isinstance(decoded, dict) and decoded.get("kind") == "EventList":
-        items = decoded.get("items")
-        return items if isinstance(items, list) else [decoded]
+    if type(decoded) is dict and decoded.get("kind") == "EventList" and type(decoded.get("items")) is list:
+        items: list[Any] = decoded["items"]
+        return items
     return [decoded]
 
 
 def _is_event(record: Any) -> bool:
     # Items of an EventList carry no kind and apiVersion of their own.
-    return (
-        isinstance(record, dict)
-        and isinstance(record.get("auditID"), str)
-        and isinstance(record.get("stage"), str)
-        and isinstance(record.get("requestURI"), str)
-        and isinstance(record.get("verb"), str)
-        and isinstance(record.get("stageTimestamp"), str)
-        and isinstance(record.get("requestReceivedTimestamp"), str)
-        and isinstance(record.get("user", {}), dict)
-    )
+    if type(record) is not dict:
+        return False
+    for name in ("auditID", "stage", "requestURI", "verb", "stageTimestamp", "requestReceivedTimestamp"):
+        if type(record.get(name)) is not str:
+            return False
+    return True

@@ -69,51 +69,57 @@ class Facts(NamedTuple):
 
 
 def facts_of(record: RawRecord) -> Facts:
-    """Raises Unusable."""
-    reference, answer = _part(record, "objectRef"), record.get("responseObject")
-    for value in reference.values():
-        if type(value) is not str:
-            raise Unusable("objectRef has members that are not strings")
-    if answer is not None:
-        check_object(answer)
-    _check_envelope(record)
-    group, resource = reference.get("apiGroup", ""), reference.get("resource", "")
+    """What the rules ask of a record that `check_record` let through. Raises Unusable for times that are none."""
+    reference: Object = record.get("objectRef") or _NOTHING
+    answer = record.get("responseObject")
+    request = record.get("requestObject")
     return Facts(
-        verb=record["verb"],
-        subresource=reference.get("subresource", ""),
-        key=_key(group, resource, reference, answer or {}),
-        version=reference.get("apiVersion", ""),
-        code=_part(record, "responseStatus").get("code") or 0,
-        uri=record["requestURI"],
-        uid=reference.get("uid", ""),
-        held=_held(reference, record.get("requestObject")),
-        request=record.get("requestObject"),
-        answer=answer,
-        received=micros(record["requestReceivedTimestamp"]),
-        answered=micros(record["stageTimestamp"]),
+        record["verb"],
+        reference.get("subresource", ""),
+        _key(reference, answer),
+        reference.get("apiVersion", ""),
+        (record.get("responseStatus") or _NOTHING).get("code") or 0,
+        record["requestURI"],
+        reference.get("uid", ""),
+        _held(reference, request),
+        request,
+        answer,
+        micros(record["requestReceivedTimestamp"]),
+        micros(record["stageTimestamp"]),
     )
 
 
-def _key(group: str, resource: str, reference: Object, answer: Object) -> Key:
-    group, resource = STORED_AS.get((group, resource), (group, resource))
+_NOTHING: Object = {}
+
+
+def _key(reference: Object, answer: Object | None) -> Key:
+    group, resource = reference.get("apiGroup", ""), reference.get("resource", "")
+    if (group, resource) in STORED_AS:
+        group, resource = STORED_AS[group, resource]
     name, namespace = reference.get("name", ""), reference.get("namespace", "")
-    if not name and not answer.get("items"):
-        name = (answer.get("metadata") or {}).get("name") or ""  # generateName: only the answer tells it
-    if (group, resource) == ("", "namespaces"):
+    if not name and answer and not answer.get("items"):
+        name = (answer.get("metadata") or _NOTHING).get("name") or ""  # generateName: only the answer tells it
+    if resource == "namespaces" and not group:
         namespace = ""  # a namespace's objectRef names itself in both places
     return Key(group, resource, namespace, name)
 
 
-def _check_envelope(record: RawRecord) -> None:
-    """What `event_of` relies on, so that a record is either used whole or not at all."""
-    code = _part(record, "responseStatus").get("code", 0)
-    if type(code) is not int:
+def check_record(record: RawRecord) -> None:
+    """What the rest relies on, so that a record is either used whole or not at all. Raises Unusable."""
+    for value in _part(record, "objectRef").values():
+        if type(value) is not str:
+            raise Unusable("objectRef has members that are not strings")
+    answer = record.get("responseObject")
+    if answer is not None:
+        check_object(answer)
+    if type(_part(record, "responseStatus").get("code", 0)) is not int:
         raise Unusable("responseStatus.code is not a number")
     for name in ("user", "impersonatedUser"):
-        user = _part(record, name)
-        if not isinstance(user.get("groups") or [], list) or not isinstance(user.get("extra") or {}, dict):
-            raise Unusable(f"{name} is not a user")
-    if not isinstance(record.get("sourceIPs") or [], list):
+        if name in record:
+            user = _part(record, name)
+            if type(user.get("groups") or []) is not list or type(user.get("extra") or {}) is not dict:
+                raise Unusable(f"{name} is not a user")
+    if type(record.get("sourceIPs") or []) is not list:
         raise Unusable("sourceIPs is not a list")
     _part(record, "annotations")
 
@@ -136,11 +142,10 @@ def check_object(answer: Any) -> None:
 
 
 def _held(reference: Object, request: Any) -> int:
-    preconditions = request.get("preconditions") if isinstance(request, dict) else None
-    named = reference.get("resourceVersion") or (
-        preconditions.get("resourceVersion") if isinstance(preconditions, dict) else ""
-    )
-    return _number(named)
+    named = reference.get("resourceVersion")
+    if not named and type(request) is dict and type(preconditions := request.get("preconditions")) is dict:
+        named = preconditions.get("resourceVersion")
+    return _number(named) if named else 0
 
 
 def revision_of(meta: Object) -> int:
@@ -153,8 +158,8 @@ def _number(text: Any) -> int:
 
 
 def _part(record: RawRecord, name: str) -> Object:
-    part = record.get(name) or {}
-    if not isinstance(part, dict):
+    part = record.get(name) or _NOTHING
+    if type(part) is not dict:
         raise Unusable(f"{name} is not an object")
     return part
 
@@ -181,8 +186,8 @@ def query_of(uri: str) -> dict[str, list[str]]:
 
 def event_of(record: RawRecord, facts: Facts, *, without_answer: bool = False) -> Event:
     """The log's Event of a record; the answer is left out where a change holds it too."""
-    reference = _part(record, "objectRef")
-    status = _part(record, "responseStatus")
+    reference: Object = record.get("objectRef") or _NOTHING
+    status: Object = record.get("responseStatus") or _NOTHING
     request, answer = facts.request, facts.answer
     impersonated = record.get("impersonatedUser")
     return Event(

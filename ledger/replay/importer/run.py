@@ -20,10 +20,10 @@ from ledger.log.event import Change, Event
 from ledger.replay.classify import IMPORTED
 from ledger.replay.importer.base import Base
 from ledger.replay.importer.conclude import INFERRED, Context, conclude, terminating
-from ledger.replay.importer.index import Index, read_index, usable_facts
+from ledger.replay.importer.index import Index, read_index
 from ledger.replay.importer.lines import Located, RawRecord, read_records
 from ledger.replay.importer.plan import Plan, Shown, plan
-from ledger.replay.importer.record import Facts, event_of, revision_of
+from ledger.replay.importer.record import Facts, event_of, facts_of, revision_of
 from ledger.replay.importer.report import Report
 from ledger.replay.importer.rules import Effect, Step, lives_on
 from ledger.replay.importer.stored import Known, State, apply_change, change_of, removal_of
@@ -83,8 +83,7 @@ class _Import:
         if self.base:
             self._expect_base(self.base)
         for located, number in self._in_order():
-            facts = usable_facts(located, None)
-            assert facts is not None
+            facts = facts_of(located.record)
             revisions = self.plan.revisions.get(number)
             if revisions is None:
                 yield Entry(event_of(located.record, facts), ())
