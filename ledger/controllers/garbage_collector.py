@@ -18,7 +18,7 @@ import orjson
 from ledger.apimachinery.resource import GVK, GroupResource, Key, Object, split_api_version
 from ledger.apimachinery.status import StatusError
 from ledger.controllers.client import Client
-from ledger.controllers.ownership import Ownership, references
+from ledger.controllers.ownership import Ownership, Reference, references
 from ledger.projections.api import Stored, View
 from ledger.projections.watch import WatchItem
 from ledger.registry.body import key_of
@@ -26,8 +26,6 @@ from ledger.registry.body import key_of
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 SOLID, WAITING, ABSENT, UNKNOWN = "solid", "waiting", "absent", "unknown"
 UNKNOWN_AGAIN_S = 30.0  # after which an owner of a kind that was not served is looked for again
-
-Reference = dict[str, Any]
 
 
 class GarbageCollector:
@@ -50,20 +48,18 @@ class GarbageCollector:
 
     def observe(self, item: WatchItem) -> Iterator[Key]:
         """An object that names owners or waits for its dependents; the dependents of one that is gone; its owners."""
-        self.index.follow(item)
+        before, owners = self.index.follow(item)
         body = item.change.body
         if body is None:
             yield from self.index.dependents(item.change.uid)
-        elif _is_waiting(body):
+        elif _is_waiting(body) or owners != before:
             yield item.key
-        owners = references(body)
-        if owners and body is not None and (not item.change.previous or item.old is None or owners != _old(item)):
-            yield item.key
-        # An owner that waits for this object may have waited for the last time.
-        for reference in [*owners, *_old(item)]:
-            owner = self._owner_key(reference, item.key.namespace)
-            if owner is not None and (body is None or b'"deletionTimestamp"' in body or owners != _old(item)):
-                yield owner
+        if body is None or owners != before or (owners and b'"deletionTimestamp"' in body):
+            # An owner that waits for this object may have waited for the last time.
+            for reference in [*before, *owners]:
+                owner = self._owner_key(reference, item.key.namespace)
+                if owner is not None:
+                    yield owner
 
     async def sync(self, key: Key) -> float | None:
         with self.client.store.view() as view:
@@ -92,19 +88,13 @@ class GarbageCollector:
 
     async def _foreground(self, owner: Stored) -> None:
         """Deletes the dependents; the owner goes when none is left that blocks it."""
-        blocked = False
         for key in self.index.dependents(owner.uid):
             with self.client.store.view() as view:
                 dependent = view.get(key)
-            if dependent is None:
-                continue
-            blocked |= any(
-                one["uid"] == owner.uid and one.get("blockOwnerDeletion") for one in references(dependent.body)
-            )
-            metadata = orjson.loads(dependent.body)["metadata"]
-            if "deletionTimestamp" not in metadata:
+            metadata = orjson.loads(dependent.body)["metadata"] if dependent is not None else {}
+            if dependent is not None and metadata.get("ownerReferences") and "deletionTimestamp" not in metadata:
                 await self._dependent(dependent, metadata)
-        if not blocked or not self._blocking(owner):
+        if not self._blocking(owner):
             await self._drop_finalizer(owner.key, FOREGROUND)
 
     def _blocking(self, owner: Stored) -> bool:
@@ -196,8 +186,3 @@ def _is_waiting(body: bytes) -> bool:
         return False
     metadata = orjson.loads(body)["metadata"]
     return "deletionTimestamp" in metadata and not {ORPHAN, FOREGROUND}.isdisjoint(metadata.get("finalizers") or ())
-
-
-def _old(item: WatchItem) -> list[Reference]:
-    before = item.old
-    return [] if before is None else references(before.body)

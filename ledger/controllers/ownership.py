@@ -15,10 +15,12 @@ from ledger.projections.api import View
 from ledger.projections.watch import WatchItem
 from ledger.scheme.scheme import Scheme
 
+Reference = dict[str, Any]
+
 
 class Ownership:
     def __init__(self) -> None:
-        self._owners_of: dict[Key, frozenset[str]] = {}  # the uids an object's references name
+        self._owners_of: dict[Key, list[Reference]] = {}
         self._dependents_of: dict[str, set[Key]] = {}  # of an owner's uid
 
     def load(self, view: View, scheme: Scheme) -> None:
@@ -29,8 +31,11 @@ class Ownership:
                 for stored in view.scan(definition.group_resource):
                     self._put(stored.key, stored.body)
 
-    def follow(self, item: WatchItem) -> None:
+    def follow(self, item: WatchItem) -> tuple[list[Reference], list[Reference]]:
+        """Takes a change in; the references of its object before and after."""
+        before = self._owners_of.get(item.key, [])
         self._put(item.key, item.change.body)
+        return before, self._owners_of.get(item.key, [])
 
     def dependents(self, uid: str) -> list[Key]:
         return sorted(self._dependents_of.get(uid, ()))
@@ -39,21 +44,22 @@ class Ownership:
         return tuple(self._owners_of)
 
     def _put(self, key: Key, body: bytes | None) -> None:
-        uids = frozenset(one["uid"] for one in references(body))
-        before = self._owners_of.pop(key, frozenset())
-        for uid in before - uids:
-            self._dependents_of[uid].discard(key)
-            if not self._dependents_of[uid]:
-                del self._dependents_of[uid]
-        for uid in uids - before:
-            self._dependents_of.setdefault(uid, set()).add(key)
-        if uids:
-            self._owners_of[key] = uids
+        owners = references(body)
+        before = self._owners_of.pop(key, [])
+        for reference in before:
+            dependents = self._dependents_of.get(reference["uid"], set())
+            dependents.discard(key)
+            if not dependents:
+                self._dependents_of.pop(reference["uid"], None)
+        for reference in owners:
+            self._dependents_of.setdefault(reference["uid"], set()).add(key)
+        if owners:
+            self._owners_of[key] = owners
 
 
-def references(body: bytes | None) -> list[dict[str, Any]]:
+def references(body: bytes | None) -> list[Reference]:
     """The owner references of a stored object; none of one that is gone."""
     if not body or b'"ownerReferences"' not in body:
         return []
-    found: list[dict[str, Any]] = orjson.loads(body)["metadata"].get("ownerReferences") or []
+    found: list[Reference] = orjson.loads(body)["metadata"].get("ownerReferences") or []
     return found
