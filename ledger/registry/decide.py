@@ -165,6 +165,8 @@ def decide_delete(
     obj = {**old, "metadata": dict(old["metadata"])}
     metadata = obj["metadata"]
     graceful = False
+    if "deletion_begins" in definition.traits.more and "deletionTimestamp" not in metadata:
+        return Deletion(_begun(obj, definition.traits.more["deletion_begins"], now), False, True)
     if grace_s is not None:
         graceful, pending = _before_graceful(metadata, options, now, grace_s)
         if pending:
@@ -182,6 +184,17 @@ def decide_delete(
     if is_held(definition, obj):
         return Deletion(_held(definition, obj, now), False, True)
     return Deletion(None, True, definition.traits.returns_deleted)
+
+
+def _begun(obj: Object, begins: dict[str, Any], now: int) -> Object:
+    """The object as its kind has it when deletion begins: with a finalizer and a condition of its own (definitions)."""
+    metadata = obj["metadata"]
+    metadata["deletionTimestamp"] = rfc3339(now)
+    metadata["finalizers"] = list(dict.fromkeys([*(metadata.get("finalizers") or ()), begins["finalizer"]]))
+    told = {**begins["condition"], "lastTransitionTime": rfc3339(now)}
+    order = ("type", "status", "lastTransitionTime", "reason", "message")
+    kept = [one for one in (obj.get("status") or {}).get("conditions") or () if one["type"] != told["type"]]
+    return with_value_at(obj, "status.conditions", [*kept, {name: told[name] for name in order}])
 
 
 def is_held(definition: ResourceDefinition, obj: Object) -> bool:

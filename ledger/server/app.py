@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,10 @@ from ledger.auth.rbac import Rbac
 from ledger.auth.serviceaccounts import ServiceAccountTokens
 from ledger.auth.tokenfile import parse_token_file, token_file_authenticator
 from ledger.controllers.bootstrap import bootstrap
+from ledger.controllers.client import Client
+from ledger.controllers.crds import Definitions
+from ledger.controllers.loop import Controller
+from ledger.controllers.loop import run as run_controllers
 from ledger.handlers.api import Api
 from ledger.handlers.binding import bind
 from ledger.handlers.discovery import discovery_handler
@@ -55,6 +59,7 @@ from ledger.scheme.custom import definition_of
 from ledger.scheme.scheme import builtin
 from ledger.server.allocation import SERVICES, quota_status, service_allocator
 from ledger.server.config import Config
+from ledger.server.controllers import controllers
 from ledger.server.health import health
 from ledger.server.network import service_ip
 from ledger.server.schemes import Schemes
@@ -74,12 +79,17 @@ class App:
     config: Config
     started: trio.Event
     boot: Callable[[int], Any]
+    in_process: tuple[Callable[..., Any], ...] = ()  # what kube-apiserver itself runs; `nursery.start` them
+    controllers: Sequence[Controller] = ()  # what kube-controller-manager would run
 
     async def start(self, nursery: trio.Nursery, port: int) -> None:
         """Bootstraps, then starts the controllers. `port` is the one clients reach the server at."""
         nursery.start_soon(self.flood.flush_for_ever)
         if not self.config.read_only:
             await self.boot(port)
+            for controller in self.in_process:
+                await nursery.start(controller)
+            nursery.start_soon(run_controllers, self.store, self.controllers)
         self.started.set()
 
     async def stop(self) -> None:
@@ -183,7 +193,11 @@ def build(
         }
         return await bootstrap(store, schemes.now(), facts, clock, new_uid)
 
-    return App(build_chain(handler, chain), store, schemes, flood, config, started, boot)
+    own = Client(registry, schemes.now, new_uid)
+    in_process = (Definitions(store, own, clock).run,)
+    ca_pem = credentials.ca.certificate.read_text()
+    others = controllers(config.controllers, registry, schemes.now, new_uid, ca_pem)
+    return App(build_chain(handler, chain), store, schemes, flood, config, started, boot, in_process, others)
 
 
 def _clock_of_readers(config: Config, store: Store, clock: Callable[[], int]) -> Callable[[], int]:
