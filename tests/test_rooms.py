@@ -34,7 +34,10 @@ ROOMS = {
     "apimachinery": ("",                                                                 "orjson yaml cbor2"),
 }  # fmt: skip
 PURE = ("apimachinery", "scheme")  # no clock, random number, socket, thread, process or output in here
-IMPURE_MODULES = {"asyncio", "logging", "os", "random", "signal", "socket", "ssl", "subprocess", "sys", "threading", "time", "uuid"}  # fmt: skip
+IMPURE_MODULES = {
+    "asyncio", "logging", "os", "random",
+    "signal", "socket", "ssl", "subprocess", "sys", "threading", "time", "uuid",
+}  # fmt: skip
 IMPURE_CALLS = {"now", "utcnow", "today", "print", "input"}
 PRINTS = {"print", "stdout", "stderr"}  # cli's alone
 

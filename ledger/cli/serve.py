@@ -27,6 +27,7 @@ from ledger.server.controllers import CONTROLLERS
 from ledger.server.plugins import PLUGIN_NAMES
 
 DEFAULT_DATA_DIR = "~/.local/share/ledger"
+SERVICE_IPS_MIN = 8  # as kube-apiserver wants it
 QUIET_S = 1.0  # what is done sooner needs no progress bar
 
 
@@ -155,9 +156,12 @@ def _address(text: str) -> str:
 
 def _network(text: str) -> str:
     try:
-        return str(ipaddress.ip_network(text))
+        network = ipaddress.ip_network(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not a CIDR such as 10.0.0.0/24: {error}") from None
+    if network.num_addresses < SERVICE_IPS_MIN:
+        raise argparse.ArgumentTypeError(f"{text!r} is too small: it must have at least {SERVICE_IPS_MIN} addresses")
+    return str(network)
 
 
 def _origins(text: str) -> tuple[re.Pattern[str], ...]:

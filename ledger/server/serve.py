@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 import random
 import signal
 import sys
@@ -14,7 +16,9 @@ from pathlib import Path
 import trio
 
 from ledger.auth.certificates import Credentials, ensure_credentials
+from ledger.auth.jwt import load_private_key
 from ledger.auth.kubeconfig import kubeconfig
+from ledger.auth.tokenfile import BadTokenFile
 from ledger.log.api import Unusable
 from ledger.log.refold import Progress
 from ledger.projections.store import Store
@@ -41,7 +45,7 @@ def run(config: Config, announce: Announce, progress: Progress | None = None) ->
     sys.setswitchinterval(0.0005)
     try:
         trio.run(_main, config, announce, progress)
-    except* (StartError, Unusable, OSError) as group:
+    except* (StartError, Unusable, BadTokenFile, OSError) as group:
         raise StartError(_line(group)) from None
 
 
@@ -55,9 +59,10 @@ def _line(group: BaseExceptionGroup[BaseException]) -> str:
 
 
 async def _main(config: Config, announce: Announce, progress: Progress | None) -> None:
-    credentials = _credentials(config)
+    # The store comes first: it makes sure that the directory is ours before anything is written there.
     store = Store.open(config.data_dir, durability=config.durability, read_only=config.read_only, progress=progress)
     with store:
+        credentials = _credentials(config)
         drain = trio.Event()
         app = build(config, store, credentials, clock=now_us, new_uid=new_uid, new_suffix=new_suffix, draining=drain)
         wire = _wire(config, credentials, drain)
@@ -66,7 +71,7 @@ async def _main(config: Config, announce: Announce, progress: Progress | None) -
                 try:
                     addresses = await serving.start(lambda **k: listen(wire, app.handler, **k))
                 except OSError as error:
-                    raise StartError(f"cannot listen on {wire.bind[0]}: {error.strerror or error}") from None
+                    raise StartError(_why_not_listening(error, wire.bind[0])) from None
                 port = int(addresses[0].rpartition(":")[2])
                 await app.start(beside, port)
                 url = f"https://{_shown(config.bind_address)}:{port}"
@@ -76,6 +81,12 @@ async def _main(config: Config, announce: Announce, progress: Progress | None) -
                 await _until_told_to_end(drain)  # the listener then ends by itself, within its grace period
             await app.stop()
             beside.cancel_scope.cancel()
+
+
+def _why_not_listening(error: OSError, address: str) -> str:
+    """A file that TLS cannot use names itself; everything else is about the address."""
+    said = error.strerror or str(error)
+    return said if error.errno == errno.EINVAL else f"cannot listen on {address}: {said}"
 
 
 async def _until_told_to_end(drain: trio.Event) -> None:
@@ -99,14 +110,18 @@ def new_suffix() -> str:
 
 def _credentials(config: Config) -> Credentials:
     names = [] if config.bind_address in ("0.0.0.0", "::") else [config.bind_address]
+    directory = config.data_dir / "pki"
     try:
-        return ensure_credentials(
-            config.data_dir / "pki", service_ip=service_ip(config.service_cluster_ip_range), names=names
-        )
+        found = ensure_credentials(directory, service_ip=service_ip(config.service_cluster_ip_range), names=names)
     except OSError as error:
-        raise StartError(f"cannot write {config.data_dir}: {error.strerror}") from None
+        raise StartError(f"cannot write {directory}: {error.strerror}") from None
     except ValueError as error:
         raise StartError(str(error)) from None
+    try:
+        load_private_key(found.service_account_key.read_bytes())
+    except ValueError:
+        raise StartError(f"{found.service_account_key} holds no private key that can sign tokens") from None
+    return found
 
 
 def _wire(config: Config, credentials: Credentials, drain: trio.Event) -> WireConfig:
@@ -136,6 +151,8 @@ def _write_kubeconfig(config: Config, credentials: Credentials, url: str) -> Pat
         key_pem=credentials.admin.key.read_bytes(),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(text)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+        path.chmod(0o600)  # it may have been there before, for all to read
+        file.truncate()
+        file.write(text)
     return path
