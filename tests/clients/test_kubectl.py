@@ -270,7 +270,7 @@ PAST = [
     ("get -n shop configmaps,secrets,serviceaccounts",  r"^No resources found in shop namespace\.$"),
 ])  # fmt: skip
 def test_deleting(session: Session, line: str, answer: str) -> None:
-    if not session.revisions:
+    if "before" not in session.revisions:
         session.remember("before")
     session.check(line, answer)
 
