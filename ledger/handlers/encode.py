@@ -110,7 +110,9 @@ class Encoder:
             return self._json(call.request, body, 200, form)
         objects = [self.object(call, stored) for stored in page.items]
         if form.transform == "Table":
-            rows = [self.row(call, obj, form.version) for obj in objects]
+            include = _included(call.request)
+            now = self.now(call.request)
+            rows = table.rows(call.definition, version, objects, now, include, form.version)
             return self._document(call.request, table.document(version, form.version, meta, rows), form, 200)
         if form.transform:
             items = [partial(obj, form.version) for obj in objects] or None
@@ -132,11 +134,7 @@ class Encoder:
         ]
 
     def row(self, call: Call, obj: Object, meta_version: str) -> Object:
-        include = text(query_of(call.request), "includeObject")
-        if include not in ("", "None", "Metadata", "Object"):
-            allowed = "must be 'Metadata', 'Object', 'None', or empty"
-            why = f"Unable to convert to Table as requested: includeObject: Invalid value: {quoted(include)}: {allowed}"
-            raise bad_request(why)
+        include = _included(call.request)
         return table.row(call.definition, call.version, obj, self.now(call.request), include, meta_version)
 
     # --- watches --------------------------------------------------------------------------------------------------
@@ -240,6 +238,16 @@ class Frames:
         if self.form.media_type == PROTOBUF:
             return protobuf.watch_frame(type, encoded(obj, PROTOBUF))
         return b'{"type":"%b","object":%b}\n' % (type.encode(), json_codec.dumps(obj))
+
+
+def _included(request: Request) -> str:
+    """What comes along with the cells of a row. StatusError 400."""
+    include = text(query_of(request), "includeObject")
+    if include not in ("", "None", "Metadata", "Object"):
+        allowed = "must be 'Metadata', 'Object', 'None', or empty"
+        why = f"Unable to convert to Table as requested: includeObject: Invalid value: {quoted(include)}: {allowed}"
+        raise bad_request(why)
+    return include
 
 
 def encoded(obj: Object, media_type: str) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ledger.apimachinery.resource import GVK, Object
 from ledger.scheme import printers
 from ledger.scheme.definition import Column, ResourceDefinition, Version
@@ -16,7 +18,21 @@ def row(
     definition: ResourceDefinition, version: Version, obj: Object, now: int, include: str, meta_version: str
 ) -> Object:
     """One row. `include`: "None", "Metadata" ("" too) or "Object" is what comes along."""
-    cells: Object = {"cells": printers.cells(definition, version, obj, now)}
+    return _row(definition, obj, printers.cells(definition, version, obj, now), include, meta_version)
+
+
+def rows(
+    definition: ResourceDefinition, version: Version, objects: list[Object], now: int, include: str, meta_version: str
+) -> list[Object]:
+    """The rows of a list, in the order in which they are printed."""
+    return [
+        _row(definition, obj, cells, include, meta_version)
+        for obj, cells in printers.listed(definition, version, objects, now)
+    ]
+
+
+def _row(definition: ResourceDefinition, obj: Object, values: list[Any], include: str, meta_version: str) -> Object:
+    cells: Object = {"cells": values}
     conditions = printers.conditions(definition, obj)
     if conditions:
         cells["conditions"] = conditions
