@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from itertools import islice
@@ -12,6 +13,7 @@ from pathlib import Path
 from ledger.cli.output import Out
 from ledger.cli.source import data_dir, moment, open_past
 from ledger.log.api import Entry
+from ledger.log.lmdb_file import FILE
 from ledger.projections.store import Store
 from ledger.replay.export import records
 from ledger.replay.importer.base import read_base
@@ -45,12 +47,16 @@ def import_(options: argparse.Namespace) -> int:
 
 
 def fill(directory: Path, entries: Iterator[Entry]) -> None:
-    """Makes a ledger of imported entries. Raises ReplayError when the directory holds one already."""
-    with Store.open(directory, durability="relaxed") as store:
-        if store.last_position():
-            raise ReplayError(f"{directory} already holds a ledger: import into a directory of its own", 3)
-        for chunk in _chunks(entries):
-            store.append_imported(chunk)
+    """Makes a ledger of imported entries, whole or not at all. Raises ReplayError when the directory holds one already."""
+    if (directory / FILE).exists():
+        raise ReplayError(f"{directory} already holds a ledger: import into a directory of its own", 3)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.TemporaryDirectory(prefix=".import-", dir=directory) as scratch:
+        # Nothing to lose until it is done: the file is synced when it is closed, and then gets its place.
+        with Store.open(scratch, durability="relaxed") as store:
+            for chunk in _chunks(entries):
+                store.append_imported(chunk)
+        (Path(scratch) / FILE).rename(directory / FILE)
 
 
 def _chunks(entries: Iterator[Entry]) -> Iterator[list[Entry]]:

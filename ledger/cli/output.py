@@ -58,7 +58,7 @@ class Out:
                 self.stream.flush()
         return count
 
-    def table(self, columns: list[Column], rows: Iterable[list[str]]) -> int:
+    def table(self, columns: list[Column], rows: Iterable[list[str] | None]) -> int:
         """A table or tab-separated rows; the number of lines."""
         header = not self.options.no_headers
         if self.format == "tsv":

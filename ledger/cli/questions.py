@@ -33,6 +33,7 @@ from ledger.replay.text import short_user, value_text
 
 MACHINE = ("json", "jsonl", "yaml")
 TERMINAL_ROWS = 40  # of `log`, where --limit does not say otherwise
+COUNT_S = 1.0  # how long what a limit cut off is counted
 FOLLOW_S = 0.2  # how often --follow looks
 
 
@@ -74,45 +75,71 @@ def _log(past: Past, since: Moment, until: Moment, wanted: Narrowing, out: Out) 
     found = happenings(past, since, until, wanted, tally, oldest_first=options.reverse)
     if options.stat:
         return _log_stat(found, out)
-    found = _limited(found, _limit(out), tally)
-    doubtful = False
-
-    def noticed() -> Iterator[Happening]:
-        nonlocal doubtful
-        for one in found:
-            doubtful = doubtful or one.confidence != "known"
-            yield one
-
+    taken = _Taken(found, _limit(out))
     if out.format in MACHINE:
         query = {"command": options.argv, "from": documents.moment_json(since), "to": documents.moment_json(until)}
-        items = (documents.happening_json(one) for one in noticed())
-        out.document("RequestLog", past, query, items, lambda: _tally_json(tally))
+        items = (documents.happening_json(one) for one in taken if one is not None)
+        out.document("RequestLog", past, query, items, lambda: _tally_json(tally, taken.count_the_rest()))
     elif out.format == "name":
-        out.lines(one.event.audit_id for one in noticed())
+        out.lines(one.event.audit_id for one in taken if one is not None)
     else:
-        _log_table(past, noticed(), out, namespaced=not wanted.namespace and not wanted.objects)
-        out.note(rows.tally_text(tally))
-        if tally.cut:
-            shown = sum(tally.shown.values()) - tally.cut
-            out.note(f"{shown:,} of {shown + tally.cut:,}, --all for the rest")
-    check_strict(options, doubtful)
+        _log_table(past, taken, out, namespaced=not wanted.namespace and not wanted.objects)
+        out.stream.flush()
+        total = taken.count_the_rest()
+        out.note(rows.tally_text(tally, total))
+        if taken.cut:
+            out.note(f"{taken.limit:,} of {total}, --all for the rest")
+    check_strict(options, taken.doubtful)
     return 0
 
 
-def _log_table(past: Past, found: Iterable[Happening], out: Out, *, namespaced: bool) -> None:
+class _Taken:
+    """At most `limit` requests (0: all); the others are counted when these have been printed, for a while."""
+
+    def __init__(self, found: Iterator[Happening | None], limit: int) -> None:
+        self.found, self.limit = found, limit
+        self.count, self.cut, self.doubtful = 0, 0, False
+
+    def __iter__(self) -> Iterator[Happening | None]:
+        for one in self.found:
+            if one is not None:
+                self.count += 1
+                self.doubtful = self.doubtful or one.confidence != "known"
+            yield one
+            if one is not None and self.count == self.limit:
+                return
+
+    def count_the_rest(self) -> str:
+        """How many there are in all: "144", or "144 or more" where counting would have taken too long."""
+        deadline = time.monotonic() + COUNT_S
+        for one in self.found:
+            if one is not None:
+                self.cut += 1
+            elif time.monotonic() > deadline:
+                return f"{self.count + self.cut:,} or more"
+        return f"{self.count + self.cut:,}"
+
+
+def _log_table(past: Past, found: Iterable[Happening | None], out: Out, *, namespaced: bool) -> None:
     clock = _clock(past, out.options)
+
+    def row(one: Happening) -> list[str]:
+        return rows.log_row(one, clock, out.cuts, namespaced=namespaced)
+
     if not out.options.patch:
-        out.table(rows.LOG_COLUMNS, (rows.log_row(one, clock, out.cuts, namespaced=namespaced) for one in found))
+        out.table(rows.LOG_COLUMNS, (row(one) if one is not None else None for one in found))
         return
     for one in found:
-        out.lines(["  ".join(cell for cell in rows.log_row(one, clock, out.cuts, namespaced=namespaced) if cell)])
-        out.lines(change_lines(one.changes, out.cuts))
+        if one is not None:
+            out.lines(["  ".join(cell for cell in row(one) if cell)])
+            out.lines(change_lines(one.changes, out.cuts))
 
 
-def _log_stat(found: Iterable[Happening], out: Out) -> int:
+def _log_stat(found: Iterable[Happening | None], out: Out) -> int:
     counts: Counter[tuple[str, str]] = Counter()
     for one in found:
-        counts[(one.event.impersonated or one.event.user).name, one.kind] += 1
+        if one is not None:
+            counts[(one.event.impersonated or one.event.user).name, one.kind] += 1
     table = [[short_user(user), kind, str(count)] for (user, kind), count in counts.most_common()]
     out.table([rows.Column("WHO"), rows.Column("CLASS"), rows.Column("REQUESTS", align=">")], table)
     return 0
@@ -124,19 +151,15 @@ def _limit(out: Out) -> int:
     return TERMINAL_ROWS if out.terminal and not out.options.all and out.format == "table" else 0
 
 
-def _limited(found: Iterator[Happening], limit: int, tally: Tally) -> Iterator[Happening]:
-    """At most `limit` (0: all); what is cut is counted."""
-    for count, one in enumerate(found, 1):
-        if limit and count > limit:
-            tally.cut += 1
-        else:
-            yield one
-
-
-def _tally_json(tally: Tally) -> Object:
-    shown = sum(tally.shown.values())
+def _tally_json(tally: Tally, total: str) -> Object:
     hidden = {kind: tally.hidden[kind] for kind in CLASSES if tally.hidden[kind]}
-    return {"total": shown, "classes": dict(tally.shown), "hidden": {"noise": tally.noise, "classes": hidden}}
+    return {"total": _number(total), "classes": dict(tally.shown), "hidden": {"noise": tally.noise, "classes": hidden}}
+
+
+def _number(total: str) -> int | str:
+    """As a number where it is exact."""
+    digits = total.replace(",", "")
+    return int(digits) if digits.isdigit() else total
 
 
 def _follow(past: Past, since: Moment, until: Moment, wanted: Narrowing, options: argparse.Namespace) -> int:
@@ -148,6 +171,8 @@ def _follow(past: Past, since: Moment, until: Moment, wanted: Narrowing, options
         if last > position:
             after, upto = until._replace(position=position), until._replace(position=last)
             for one in happenings(past, after, upto, wanted, tally, oldest_first=True):
+                if one is None:
+                    continue
                 if out.format in MACHINE:
                     out.lines([documents.encode(documents.happening_json(one), indent=False)])
                 else:

@@ -82,7 +82,6 @@ class Tally:
 
     shown: Counter[str] = field(default_factory=Counter)
     hidden: Counter[str] = field(default_factory=Counter)  # of other classes
-    cut: int = 0  # wanted, but beyond the limit
     noise: int = 0
 
 
@@ -95,9 +94,14 @@ def object_key(event: Event) -> Key:
 
 def happenings(
     past: Past, since: Moment, until: Moment, wanted: Narrowing, tally: Tally, *, oldest_first: bool = False
-) -> Iterator[Happening]:
-    """Requests after `since` up to and including `until`; newest first unless told otherwise. Fills `tally`."""
-    for event in _events(past, since.position, until.position, wanted, oldest_first):
+) -> Iterator[Happening | None]:
+    """Requests after `since` up to and including `until`; newest first unless told otherwise. Fills `tally`.
+
+    None stands between them whenever some more events were passed: who prints can show what there is so far, or stop.
+    """
+    for count, event in enumerate(_events(past, since.position, until.position, wanted, oldest_first), 1):
+        if count % EVENTS_A_SLICE == 0:
+            yield None
         if not _may_concern(event, wanted):
             continue
         kind = class_of(event)

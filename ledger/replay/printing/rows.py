@@ -57,11 +57,11 @@ def log_row(found: Happening, clock: Clock, cuts: bool, *, namespaced: bool) -> 
     ]
 
 
-def tally_text(tally: Tally) -> str:
-    """4 intents, 1 refused.  Hidden: 235 reactions, 326 status (--class all)"""
+def tally_text(tally: Tally, total: str = "") -> str:
+    """4 intents, 1 refused.  Hidden: 235 reactions, 326 status writes (--class all)"""
     shown = ", ".join(_count(kind, tally.shown[kind]) for kind in CLASSES if tally.shown[kind]) or "no requests"
     hidden = ", ".join(_count(kind, tally.hidden[kind]) for kind in CLASSES if tally.hidden[kind])
-    text = f"{shown}."
+    text = f"{shown}{' so far' if 'more' in total else ''}."
     if hidden:
         text += f"  Hidden: {hidden} (--class all)"
     if tally.noise:

@@ -20,7 +20,7 @@ class Column(NamedTuple):
 
 def table_lines(
     columns: list[Column],
-    rows: Iterable[list[str]],
+    rows: Iterable[list[str] | None],
     *,
     width: int = 0,
     header: bool = True,
@@ -28,13 +28,14 @@ def table_lines(
 ) -> Iterator[str]:
     """The table's lines. `width` 0: never cut (pipes). `enough` tells that waiting for more rows would be noticed.
 
-    No rows give no lines, not even a header.
+    A row of None is no row, but a moment to look at the time. No rows give no lines, not even a header.
     """
     pending = iter(rows)
     sample: list[list[str]] = []
     for row in pending:
-        sample.append(row)
-        if len(sample) == SAMPLE_ROWS or enough():
+        if row is not None:
+            sample.append(row)
+        if len(sample) == SAMPLE_ROWS or (sample and enough()):
             break
     if not sample:
         return
@@ -45,7 +46,8 @@ def table_lines(
     if header:
         yield _line(columns, titles, widths, bool(width))
     for row in chain(sample, pending):
-        yield _line(columns, row, widths, bool(width))
+        if row is not None:
+            yield _line(columns, row, widths, bool(width))
 
 
 def _narrow(columns: list[Column], widths: list[int], width: int) -> None:
@@ -77,9 +79,10 @@ def shortened(text: str, width: int, where: str = "end") -> str:
     return text[:head] + ".." + text[len(text) - (width - 2 - head) :]
 
 
-def tsv_lines(columns: list[Column], rows: Iterable[list[str]], *, header: bool = True) -> Iterator[str]:
+def tsv_lines(columns: list[Column], rows: Iterable[list[str] | None], *, header: bool = True) -> Iterator[str]:
     """Tab-separated, never cut; tabs and line ends inside values become spaces."""
     if header:
         yield "\t".join(column.name for column in columns)
     for row in rows:
-        yield "\t".join(" ".join(cell.split()) if "\t" in cell or "\n" in cell else cell for cell in row)
+        if row is not None:
+            yield "\t".join(" ".join(cell.split()) if "\t" in cell or "\n" in cell else cell for cell in row)
