@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -52,10 +53,12 @@ def fill(directory: Path, entries: Iterator[Entry]) -> None:
         raise ReplayError(f"{directory} already holds a ledger: import into a directory of its own", 3)
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(prefix=".import-", dir=directory) as scratch:
-        # Nothing to lose until it is done: the file is synced when it is closed, and then gets its place.
+        # Nothing to lose until it is done: commits need not wait for the disk, the whole file does before it gets its place.
         with Store.open(scratch, durability="relaxed") as store:
             for chunk in _chunks(entries):
                 store.append_imported(chunk)
+        with (Path(scratch) / FILE).open("rb") as file:
+            os.fsync(file.fileno())
         (Path(scratch) / FILE).rename(directory / FILE)
 
 
