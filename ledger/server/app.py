@@ -33,10 +33,14 @@ from ledger.controllers.loop import Controller
 from ledger.controllers.loop import run as run_controllers
 from ledger.handlers.api import Api
 from ledger.handlers.binding import bind
+from ledger.handlers.components import Component, component_statuses
 from ledger.handlers.discovery import discovery_handler
 from ledger.handlers.encode import Encoder
+from ledger.handlers.eviction import evict
+from ledger.handlers.kubelet import ask_kubelet
 from ledger.handlers.metrics import Metrics
 from ledger.handlers.moments import Moments
+from ledger.handlers.node_proxy import log, node_proxy, pod_proxy, service_proxy, stream
 from ledger.handlers.openapi import openapi_handler
 from ledger.handlers.paths import Maybe, Paths
 from ledger.handlers.resources import Resources, Verb
@@ -65,6 +69,11 @@ from ledger.server.network import service_ip
 from ledger.server.schemes import Schemes
 
 ISSUER = "https://kubernetes.default.svc"
+COMPONENTS = (
+    Component("controller-manager", "True", "ok"),
+    Component("scheduler", "Unknown", "this server runs no scheduler and looks for none"),
+    Component("etcd-0", "True", "ok"),
+)
 RBAC_RESOURCES = ("clusterroles", "clusterrolebindings", "roles", "rolebindings")
 
 
@@ -166,6 +175,13 @@ def build(
     )
     special.update(review_verbs(authorize, rbac.rules_for, token_authenticator(tokens), (ISSUER,)))
     special["", "pods", "binding"] = special["", "bindings", ""] = bind
+    special["", "pods", "eviction"] = evict
+    special["", "pods", "log"] = log
+    special["", "pods", "proxy"], special["", "services", "proxy"] = pod_proxy, service_proxy
+    special["", "nodes", "proxy"] = node_proxy
+    special |= {("", "pods", one): stream for one in ("exec", "attach", "portforward")}
+    special["", "componentstatuses", ""] = component_statuses(COMPONENTS)
+    special.update({("", "pods", each): ask_kubelet for each in ("log", "exec", "attach", "portforward")})
     handler = Resources(api, Moments(store, schemes.now, schemes.at), Paths(exact, prefixes), special, config.read_only)
     # A ledger that is only read records nothing of its readers: it may be another server's, or evidence.
     flood = Flood(ignore if config.read_only else store.note)
