@@ -20,7 +20,7 @@ from ledger.scheme.printers.cell import (
     fields,
     filled,
     items,
-    labels_text,
+    labels,
     row,
     value,
 )
@@ -73,10 +73,6 @@ def _pod_certificate_state(obj: Object, now: int) -> str:
     return next((str(kind) for kind in reversed(kinds) if kind in ("Issued", "Denied", "Failed")), "Pending")
 
 
-def _annotations(obj: Object, now: int) -> str:
-    return labels_text(fields(obj, "spec", "unverifiedUserAnnotations"))
-
-
 def _dangling(obj: Object, now: int) -> str:
     found = condition(obj, "Dangling")
     return "?" if found is None else found.get("status") or ""
@@ -107,7 +103,7 @@ ROWS: dict[str, Row] = {
         value("spec.nodeName"),
         value("spec.signerName"),
         _pod_certificate_state,
-        _annotations,
+        labels("spec.unverifiedUserAnnotations"),
     ),
     "flowschemas.flowcontrol.apiserver.k8s.io": row(
         NAME,

@@ -6,7 +6,7 @@ nowhere, or through something that is no object, is the same as one that is miss
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ledger.apimachinery.resource import Object
@@ -86,6 +86,17 @@ def since(path: str, missing: str = UNKNOWN) -> Cell:
     return cell
 
 
+def labels(path: str) -> Cell:
+    """The labels at a dotted path (labels.FormatLabels): "a=1,b=2", "<none>" for none."""
+    names = path.split(".")
+
+    def cell(obj: Object, now: int) -> str:
+        found = fields(obj, *names)
+        return ",".join(f"{key}={found[key]}" for key in sorted(found)) or NONE
+
+    return cell
+
+
 NAME = value("metadata.name")
 AGE = since("metadata.creationTimestamp")
 # Go prints its zero time where an object carries none.
@@ -119,8 +130,3 @@ def shortened(texts: Sequence[str], shown: int = 3, missing: str = UNSET) -> str
     if len(texts) > shown:
         return f"{text} + {len(texts) - shown} more..."
     return text or missing
-
-
-def labels_text(labels: Mapping[str, Any] | None) -> str:
-    """labels.FormatLabels: "a=1,b=2", "<none>" for none."""
-    return ",".join(f"{key}={labels[key]}" for key in sorted(labels)) if labels else NONE

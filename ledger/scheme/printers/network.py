@@ -9,14 +9,12 @@ from ledger.scheme.printers.cell import (
     AGE,
     NAME,
     NONE,
-    Cell,
     Row,
     dig,
     fields,
-    filled,
     items,
     joined,
-    labels_text,
+    labels,
     named,
     row,
     shortened,
@@ -57,11 +55,6 @@ def _service_ports(obj: Object, now: int) -> str:
 def _service_port(port: dict[str, Any]) -> str:
     number, on_nodes = port.get("port") or 0, port.get("nodePort")
     return f"{number}:{on_nodes}/{port.get('protocol')}" if on_nodes else f"{number}/{port.get('protocol')}"
-
-
-def _labels(path: str) -> Cell:
-    names = path.split(".")
-    return lambda obj, now: labels_text(fields(obj, *names))
 
 
 def _endpoints(obj: Object, now: int) -> str:
@@ -141,13 +134,13 @@ def _parent(obj: Object, now: int) -> str:
 
 
 ROWS: dict[str, Row] = {
-    "services": row(NAME, value("spec.type"), _cluster_ip, _external_ip, _service_ports, AGE, _labels("spec.selector")),
+    "services": row(NAME, value("spec.type"), _cluster_ip, _external_ip, _service_ports, AGE, labels("spec.selector")),
     "endpoints": row(NAME, _endpoints, AGE),
     "endpointslices.discovery.k8s.io": row(NAME, value("addressType"), _slice_ports, _slice_addresses, AGE),
     "ingresses.networking.k8s.io": row(
         NAME, value("spec.ingressClassName", NONE), _hosts, _load_balancer, _ingress_ports, AGE
     ),
-    "ingressclasses.networking.k8s.io": row(_class_name, filled("spec.controller", ""), _class_parameters, AGE),
+    "ingressclasses.networking.k8s.io": row(_class_name, value("spec.controller"), _class_parameters, AGE),
     "networkpolicies.networking.k8s.io": row(NAME, selector("spec.podSelector"), AGE),
     "servicecidrs.networking.k8s.io": row(NAME, joined("spec.cidrs"), AGE),
     # Upstream sends an age for which it has no column.

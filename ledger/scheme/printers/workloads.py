@@ -19,7 +19,7 @@ from ledger.scheme.printers.cell import (
     fields,
     is_true,
     items,
-    labels_text,
+    labels,
     named,
     row,
     since,
@@ -33,11 +33,6 @@ def _containers(field: str, template: str = "spec.template") -> Cell:
     """One field of each container of a pod template, comma separated."""
     names = [*template.split("."), "spec", "containers"]
     return lambda obj, now: ",".join(named(items(obj, *names), field))
-
-
-def _labels(path: str) -> Cell:
-    names = path.split(".")
-    return lambda obj, now: labels_text(fields(obj, *names))
 
 
 def _of(part: str, whole: str) -> Cell:
@@ -123,9 +118,9 @@ _CRON_TEMPLATE = "spec.jobTemplate.spec.template"
 ROWS: dict[str, Row] = {
     "pods": pod,
     "podtemplates": row(
-        NAME, _containers("name", "template"), _containers("image", "template"), _labels("template.metadata.labels")
+        NAME, _containers("name", "template"), _containers("image", "template"), labels("template.metadata.labels")
     ),
-    "replicationcontrollers": row(*_REPLICAS, _labels("spec.selector")),
+    "replicationcontrollers": row(*_REPLICAS, labels("spec.selector")),
     "replicasets.apps": row(*_REPLICAS, selector("spec.selector")),
     "deployments.apps": row(
         NAME,
@@ -145,7 +140,7 @@ ROWS: dict[str, Row] = {
         value("status.numberReady", 0),
         value("status.updatedNumberScheduled", 0),
         value("status.numberAvailable", 0),
-        _labels("spec.template.spec.nodeSelector"),
+        labels("spec.template.spec.nodeSelector"),
         AGE,
         _NAMES,
         _IMAGES,

@@ -13,8 +13,8 @@ import pytest
 from ledger.apimachinery.resource import GVK
 from ledger.apimachinery.times import parse_rfc3339
 from ledger.scheme import printers
+from ledger.scheme.custom import definition_of
 from ledger.scheme.definition import ResourceDefinition, Version
-from ledger.scheme.printers.columns import custom_columns
 from ledger.scheme.runtime_config import RuntimeConfig
 from ledger.scheme.scheme import Scheme, builtin
 
@@ -65,22 +65,6 @@ class Recorded:
         return [one for one in found if one["metadata"]["resourceVersion"] == revision] or found
 
 
-def _definition(crd: dict[str, Any]) -> ResourceDefinition:
-    spec = crd["spec"]
-    names = spec["names"]
-    return ResourceDefinition(
-        spec["group"], names["plural"], names["singular"], names["kind"], names["listKind"], True, (),
-        {
-            one["name"]: Version(
-                one["name"], GVK(spec["group"], one["name"], names["kind"]), True, None,
-                custom_columns(one.get("additionalPrinterColumns")),
-            )
-            for one in spec["versions"]
-        },
-        spec["versions"][0]["name"], custom=True,
-    )  # fmt: skip
-
-
 def tables() -> Iterator[tuple[str, Recorded, str, dict[str, Any]]]:
     """(where, what was seen before it, its URL, the Table) of each that was recorded."""
     for path in sorted(_SCENARIOS.glob("*/*.json")):
@@ -91,7 +75,8 @@ def tables() -> Iterator[tuple[str, Recorded, str, dict[str, Any]]]:
         for step in steps:
             body = step["response"].get("body")
             if isinstance(body, dict) and body.get("kind") == "CustomResourceDefinition":
-                recorded.scheme = recorded.scheme.with_custom([_definition(body)])
+                defined = definition_of(body)
+                recorded.scheme = recorded.scheme.with_custom([defined] if defined else [])
             if isinstance(body, dict) and body.get("kind") == "Table":
                 yield f"{path.stem} {step['n']}", recorded, step["request"]["path"], body
 

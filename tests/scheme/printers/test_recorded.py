@@ -14,18 +14,22 @@ import pytest
 
 from ledger.apimachinery.resource import GVK, GroupResource
 from ledger.scheme import printers
-from ledger.scheme.definition import ResourceDefinition, Version
-from ledger.scheme.printers.columns import custom_columns
+from ledger.scheme.custom import definition_of
 from ledger.scheme.runtime_config import RuntimeConfig
 from ledger.scheme.scheme import builtin
 
 _RECORDED = json.loads((Path(__file__).parent / "recorded.json").read_text())
-_GADGETS = ResourceDefinition(
-    "tblcrd.example", "gadgets", "gadget", "Gadget", "GadgetList", True, (),
-    {"v1": Version("v1", GVK("tblcrd.example", "v1", "Gadget"), True, None,
-                   custom_columns(_RECORDED["gadgetColumns"]))},
-    "v1", custom=True,
-)  # fmt: skip
+_NAMES = {"plural": "gadgets", "singular": "gadget", "kind": "Gadget", "listKind": "GadgetList"}
+_GADGETS = definition_of({
+    "metadata": {"name": "gadgets.tblcrd.example"},
+    "spec": {
+        "group": "tblcrd.example", "scope": "Namespaced", "names": _NAMES,
+        "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}},
+                      "additionalPrinterColumns": _RECORDED["gadgetColumns"]}],
+    },
+    "status": {"acceptedNames": _NAMES, "conditions": [{"type": "Established", "status": "True"}]},
+})  # fmt: skip
+assert _GADGETS is not None
 _SCHEME = builtin(RuntimeConfig.parse("api/all=true")).with_custom([_GADGETS])
 _LISTS = [
     ("/".join(resource), list(rows))
