@@ -37,7 +37,6 @@ from ledger.handlers.components import Component, component_statuses
 from ledger.handlers.discovery import discovery_handler
 from ledger.handlers.encode import Encoder
 from ledger.handlers.eviction import evict
-from ledger.handlers.kubelet import ask_kubelet
 from ledger.handlers.metrics import Metrics
 from ledger.handlers.moments import Moments
 from ledger.handlers.node_proxy import log, node_proxy, pod_proxy, service_proxy, stream
@@ -181,7 +180,6 @@ def build(
     special["", "nodes", "proxy"] = node_proxy
     special |= {("", "pods", one): stream for one in ("exec", "attach", "portforward")}
     special["", "componentstatuses", ""] = component_statuses(COMPONENTS)
-    special.update({("", "pods", each): ask_kubelet for each in ("log", "exec", "attach", "portforward")})
     handler = Resources(api, Moments(store, schemes.now, schemes.at), Paths(exact, prefixes), special, config.read_only)
     # A ledger that is only read records nothing of its readers: it may be another server's, or evidence.
     flood = Flood(ignore if config.read_only else store.note)
