@@ -66,6 +66,8 @@ class Written:
 
 
 Transform = Callable[[Object | None, View], Object]  # current object in the request's version -> wanted object
+# stored object -> the object as it is to go, and what else changes with it
+Prepare = Callable[[Object, View], tuple[Object, list[Change]]]
 
 
 class Registry:
@@ -289,15 +291,15 @@ class Registry:
         raise decide.conflict(decide.GroupResource(group, resource), call.name, text)
 
     # --- delete ---------------------------------------------------------------------------------------------------
-    async def delete(self, call: Call, options: DeleteOptions) -> Written:
-        """Deletes, or marks as being deleted, one object."""
+    async def delete(self, call: Call, options: DeleteOptions, prepare: Prepare | None = None) -> Written:
+        """Deletes, or marks as being deleted, one object; `prepare` may first change it, and others along with it."""
         definition = call.definition
         for _ in range(ATTEMPTS_MAX):
             with self.store.view() as view:
                 stored = view.get(call.key)
             if stored is None:
                 raise not_found(definition.group_resource, call.name)
-            changes, guards, written = await self._plan_delete(call, stored, options)
+            changes, guards, written = await self._plan_delete(call, stored, options, prepare)
             if options.dry_run or not changes:
                 return written
             try:
@@ -312,7 +314,7 @@ class Registry:
         raise modified(definition.group_resource, call.name)
 
     async def _plan_delete(
-        self, call: Call, stored: Stored, options: DeleteOptions
+        self, call: Call, stored: Stored, options: DeleteOptions, prepare: Prepare | None = None
     ) -> tuple[list[Change], list[Guard], Written]:
         definition = call.definition
         old = decode(stored)
@@ -324,18 +326,21 @@ class Registry:
         await self.admission.admit(attributes)
         await self.admission.validate(attributes)
         self._tell(call, attributes, None)
+        going, changes = old, list[Change]()
+        if prepare is not None:
+            with self.store.view() as view:
+                going, changes = prepare(old, view)
         grace = self.behaviour.grace_period(definition, old, options)
-        outcome = decide.decide_delete(definition, old, options, self.clock(), grace)
-        changes: list[Change] = []
+        outcome = decide.decide_delete(definition, going, options, self.clock(), grace)
         answer = stored
+        expect: int | None = stored.revision
         if outcome.update is not None and not decide.same_but_for(outcome.update, old):
-            update = change_of(definition, outcome.update, expect=stored.revision)
+            update = change_of(definition, outcome.update, expect=expect)
             changes.append(update)
-            answer = _as_stored(update, stored.revision)
+            answer, expect = _as_stored(update, stored.revision), None
         if outcome.remove:
-            removal = removal_of(stored)
-            changes.append(replace(removal, expect=None) if changes else removal)
-            changes[:0] = self._freed(definition, old)
+            changes += self._freed(definition, old)
+            changes.append(replace(removal_of(stored), expect=expect))
         return changes, attributes.guards, Written(answer, deleted=outcome.remove, whole=outcome.answer_object)
 
     async def delete_collection(self, call: Call, chosen: list[Stored], options: DeleteOptions) -> list[Stored]:
