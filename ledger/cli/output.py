@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -44,15 +45,22 @@ class Out:
         return shutil.get_terminal_size().columns if self.terminal else 0
 
     @property
+    def coloured(self) -> bool:
+        wanted = self.options.color
+        if wanted != "auto" or self.format not in ("table", "wide"):
+            return bool(wanted == "always")
+        return self.terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+    @property
     def cuts(self) -> bool:
         """Whether long values and ids may be shortened: for people yes, in pipes never."""
         return bool(self.width)
 
     def lines(self, lines: Iterable[str]) -> int:
         """Writes as lines come; the number of lines."""
-        count = 0
+        count, coloured = 0, self.coloured
         for line in lines:
-            self.stream.write(line + "\n")
+            self.stream.write((painted(line) if coloured else line) + "\n")
             count += 1
             if self.terminal:
                 self.stream.flush()
@@ -93,6 +101,18 @@ class Out:
         if not self.options.quiet:
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
+
+
+_COLOURS = {"+": "32", "-": "31", "~": "33"}
+_REFUSED = re.compile(r"\b4\d\d [A-Z][A-Za-z]+|\b(?:inferred|unknown)\b")
+
+
+def painted(line: str) -> str:
+    """The line in colour: + - ~ at its beginning carry the meaning, colour repeats it; refusals and doubts are bold."""
+    colour = _COLOURS.get(line.lstrip()[:2].rstrip()) if line.lstrip()[1:2] in (" ", "") else None
+    if colour:
+        return f"\033[{colour}m{line}\033[0m"
+    return _REFUSED.sub(lambda found: f"\033[1m{found[0]}\033[0m", line)
 
 
 @contextmanager

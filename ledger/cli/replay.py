@@ -131,6 +131,7 @@ def _common(parser: Parser) -> None:
     parser.add_argument("--time", default="utc", choices=("utc", "local", "none"), help="how times are printed")
     parser.add_argument("--no-headers", action="store_true", help="leave a table's first line out")
     parser.add_argument("--width", type=int, default=None, metavar="N", help="cut tables to N columns; 0: never")
+    parser.add_argument("--color", default="auto", choices=("auto", "always", "never"), help="marks in colour")
     parser.add_argument("--no-pager", action="store_true")
     parser.add_argument("--strict", action="store_true", help="exit 4 when the answer rests on what is inferred")
     parser.add_argument("-q", "--quiet", action="store_true", help="no notes on stderr")

@@ -123,6 +123,14 @@ def test_a_pipe_is_never_cut_and_a_width_cuts(ask: Any) -> None:
     assert len(narrow[1].split()[-1]) == 8
 
 
+def test_colour_only_repeats_what_marks_say(ask: Any) -> None:
+    plain, coloured = ask("diff 10 30 -n shop"), ask("diff 10 30 -n shop --color always")
+    assert "\033" not in plain.out
+    assert "\033[33m~ configmaps/conf\033[0m" in coloured.out
+    assert "\033[1m403 Forbidden\033[0m" in ask("log -n shop --color always").out
+    assert json.loads(ask("log -n shop -o json").out)["kind"] == "RequestLog"
+
+
 def test_get_shows_the_objects_of_a_moment(ask: Any) -> None:
     answer = ask("get cm/conf -n shop -o yaml --at 20")
     assert yaml.safe_load(answer.out)["data"] == {"PORT": "5433", "HOST": "db"}
