@@ -104,14 +104,14 @@ class Out:
 
 
 _COLOURS = {"+": "32", "-": "31", "~": "33"}
+_MARK = re.compile(r"\s*([+~-]) \S")
 _REFUSED = re.compile(r"\b4\d\d [A-Z][A-Za-z]+|\b(?:inferred|unknown)\b")
 
 
 def painted(line: str) -> str:
     """The line in colour: + - ~ at its beginning carry the meaning, colour repeats it; refusals and doubts are bold."""
-    colour = _COLOURS.get(line.lstrip()[:2].rstrip()) if line.lstrip()[1:2] in (" ", "") else None
-    if colour:
-        return f"\033[{colour}m{line}\033[0m"
+    if mark := _MARK.match(line):
+        return f"\033[{_COLOURS[mark[1]]}m{line}\033[0m"
     return _REFUSED.sub(lambda found: f"\033[1m{found[0]}\033[0m", line)
 
 
