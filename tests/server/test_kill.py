@@ -1,0 +1,19 @@
+"""kill -9 under load loses nothing that was acknowledged; `tools/soak/kill9.py` does the same for longer."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+
+from tests.served import REPOSITORY
+
+ROUNDS = 3
+
+
+def test_kill_9_under_load_loses_nothing_acknowledged() -> None:
+    seed = random.randrange(1 << 32)
+    command = [sys.executable, "tools/soak/kill9.py", "--rounds", str(ROUNDS), "--seed", str(seed)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{ROUNDS} rounds, nothing lost" in done.stdout
