@@ -112,9 +112,7 @@ def coerce(obj: dict[str, Any], root: Structural | None, kind: GVK) -> list[str]
         return unknown
     drop_nulls(obj, root)
     if root.has_embedded:
-        inside: list[str] = []
-        _coerce_embedded(obj, root, "", kind, inside)
-        unknown += sorted(inside)
+        unknown += sorted(coerce_embedded(obj, root, "", kind))
     return unknown
 
 
@@ -179,8 +177,14 @@ def drop_nulls(value: Any, node: Structural | None) -> None:
             drop_nulls(one, node.items)
 
 
+def coerce_embedded(value: Any, node: Structural | None, path: str, kind: GVK) -> list[str]:
+    """Makes the metadata of embedded objects what ObjectMeta has room for; the paths of what it has not, unsorted."""
+    unknown: list[str] = []
+    _coerce_embedded(value, node, path, kind, unknown)
+    return unknown
+
+
 def _coerce_embedded(value: Any, node: Structural | None, path: str, kind: GVK, unknown: list[str]) -> None:
-    """Makes the metadata of embedded objects what ObjectMeta has room for."""
     if node is None or not node.has_embedded:
         return
     if isinstance(value, dict):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ledger.apimachinery.field import FieldError
+from ledger.apimachinery.names import is_dns1123_subdomain
 from ledger.apimachinery.resource import Object, api_version
 from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.strategies.context import Context
@@ -17,6 +18,7 @@ from ledger.scheme.strategies.validation import (
     certificates,
     claims,
     core,
+    crds,
     discovery,
     flowcontrol,
     migrations,
@@ -49,9 +51,11 @@ class Rules:
     update: Update = core.metadata_only_update
     update_status: Update = core.metadata_update
     subresources: dict[str, Update] = field(default_factory=dict)
+    declared_name: bool = False  # whether what a name must be like is a declared rule
 
 
 RULES: dict[str, Rules] = {
+    "apiextensions.k8s.io/customresourcedefinitions": Rules(crds.create, crds.update, crds.update_status),
     "/configmaps": Rules(core.config_map, core.config_map_update),
     "/endpoints": Rules(core.endpoints, core.endpoints_update),
     "/events": Rules(core.event, core.event_update),
@@ -73,7 +77,10 @@ RULES: dict[str, Rules] = {
     "/resourcequotas": Rules(core.resource_quota, core.resource_quota_update, core.resource_quota_status),
     "/secrets": Rules(core.secret, core.secret_update),
     "/replicationcontrollers": Rules(
-        apps.replication_controller, apps.replication_controller_update, apps.replica_set_status
+        apps.replication_controller,
+        apps.replication_controller_update,
+        apps.replica_set_status,
+        declared_name=True,
     ),
     "/serviceaccounts": Rules(),
     "/services": Rules(services.create, services.update, services.update_status),
@@ -103,7 +110,9 @@ RULES: dict[str, Rules] = {
     "rbac.authorization.k8s.io/clusterrolebindings": Rules(rbac.binding, rbac.binding_update),
     "scheduling.k8s.io/priorityclasses": Rules(scheduling.priority_class, scheduling.priority_class_update),
     "node.k8s.io/runtimeclasses": Rules(scheduling.runtime_class, scheduling.runtime_class_update),
-    "resource.k8s.io/deviceclasses": Rules(resource_claims.device_class, resource_claims.device_class_update),
+    "resource.k8s.io/deviceclasses": Rules(
+        resource_claims.device_class, resource_claims.device_class_update, declared_name=True
+    ),
     "resource.k8s.io/resourceclaims": Rules(
         resource_claims.claim, resource_claims.claim_update, resource_claims.claim_status
     ),
@@ -162,7 +171,7 @@ def validate_create(definition: ResourceDefinition, obj: Object, context: Contex
     """Findings about a new object in the storage version, in kube-apiserver's order; none when it is fine."""
     rules = RULES.get(_key(definition), _OTHER)
     found = rules.create(definition, obj, context)
-    if not found:
+    if not found and not (rules.declared_name and is_dns1123_subdomain(obj["metadata"].get("name", ""))):
         found += generic_meta(definition, obj)
     found = _each_once(definition, found)
     found += _declared(definition, obj, None, context)
