@@ -43,7 +43,7 @@ def examples(page: Path) -> list[Example]:
 
 def pattern(shown: str) -> re.Pattern[str]:
     """What output matches a shown one."""
-    lines = ("(.*\n)*?" if line == "..." else f"{_line(line)} *\n" for line in shown.splitlines())
+    lines = ("(.*\n)*?" if line == "..." else f"{_line(line)}\n" for line in shown.splitlines())
     return re.compile("".join(lines))
 
 
@@ -79,7 +79,7 @@ def test_every_command_prints_what_the_page_shows(page: Path, served: Served, tm
         done = subprocess.run(
             ["bash", "-c", command], cwd=tmp_path, env=environment, text=True, capture_output=True, check=False
         )
-        printed = done.stdout.replace(served.url, SHOWN_URL)
+        printed = re.sub(r"[ \t]+$", "", done.stdout, flags=re.MULTILINE).replace(served.url, SHOWN_URL)
         assert pattern(example.shown).fullmatch(printed), f"$ {example.command}\n{printed}{done.stderr}"
 
 
