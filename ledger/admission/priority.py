@@ -14,6 +14,7 @@ from ledger.log.event import Guard
 from ledger.projections.api import View
 
 CLASSES = GroupResource("scheduling.k8s.io", "priorityclasses")
+SYSTEM_CLASSES = frozenset({"system-node-critical", "system-cluster-critical"})
 DEFAULT_PREEMPTION = "PreemptLowerPriority"
 
 
@@ -21,7 +22,9 @@ class Priority:
     name = "Priority"
 
     def handles(self, attributes: Attributes) -> bool:
-        return concerns(attributes, PODS, "CREATE", "UPDATE") or concerns(attributes, CLASSES, "CREATE", "UPDATE")
+        return concerns(attributes, PODS, "CREATE", "UPDATE") or concerns(
+            attributes, CLASSES, "CREATE", "UPDATE", "DELETE"
+        )
 
     def admit(self, attributes: Attributes, view: View) -> None:
         if attributes.definition.group_resource != PODS:
@@ -55,6 +58,10 @@ class Priority:
     def validate(self, attributes: Attributes, view: View) -> None:
         """Only one class may be the global default."""
         if attributes.definition.group_resource != CLASSES:
+            return
+        if attributes.operation == "DELETE":
+            if attributes.name in SYSTEM_CLASSES:
+                raise refuse(attributes, "this is a system priority class and cannot be deleted")
             return
         created = attributes.object
         assert created is not None

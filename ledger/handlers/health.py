@@ -8,6 +8,7 @@ from ledger.apimachinery.http import Request, Response
 from ledger.registry.options import query_of
 
 Check = Callable[[], str]  # "" when well, else the reason
+METRICS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 TEXT = [("content-type", "text/plain; charset=utf-8"), ("x-content-type-options", "nosniff")]
 
 
@@ -22,6 +23,23 @@ class Health:
         return [
             path for root, checks in self.roots.items() for path in (f"/{root}", *(f"/{root}/{one}" for one in checks))
         ]
+
+    async def slis(self, request: Request) -> Response:
+        """/metrics/slis: each check as a gauge, 1 when well (component-base's SLI metrics)."""
+        lines = [
+            "# HELP kubernetes_healthcheck [STABLE] This metric records the result of a single healthcheck.",
+            "# TYPE kubernetes_healthcheck gauge",
+        ]
+        results = [
+            (name, root, 0 if check() else 1)
+            for root, checks in self.roots.items()
+            if root != "livez"
+            for name, check in checks.items()
+        ]
+        lines += [
+            f'kubernetes_healthcheck{{name="{name}",type="{root}"}} {well}' for name, root, well in sorted(results)
+        ]
+        return Response(200, [("content-type", METRICS_TEXT)], ("\n".join(lines) + "\n").encode())
 
     async def __call__(self, request: Request) -> Response | None:
         """The answer, None for a path that is none of its own."""

@@ -55,10 +55,10 @@ class Resources:
         revision = self.moments.revision(request)
         if revision is not None:
             request.scratch["moment_us"] = self.moments.store.time_of(revision)
-        path = info.path
+        path = info.path.rstrip("/") if info.path.count("/") <= 4 else info.path
         if not path.startswith(("/api/", "/apis/")) or path.count("/") < (3 if path.startswith("/api/") else 4):
             return await self.documents(request)
-        found = route(self.moments.scheme(revision), request.method, path)
+        found = route(self.moments.scheme(revision), request.method, info.path)
         if found is None:
             return await self.documents(request)
         call = Call(request, found.definition, found.version, found.subresource, found.namespace, found.name)

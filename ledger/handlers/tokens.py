@@ -23,6 +23,7 @@ from ledger.auth.jwt import Claims, PrivateKey, VerificationKey, signed_token
 from ledger.auth.serviceaccounts import Lookup
 from ledger.auth.usernames import service_account_username
 from ledger.handlers.api import Api, warn
+from ledger.handlers.documents import check_route
 from ledger.registry.options import query_of, write_options
 from ledger.registry.registry import Call
 
@@ -179,6 +180,7 @@ def _document(document: dict[str, Any], content_type: str) -> Handler:
     headers = [("content-type", content_type), ("cache-control", f"public, max-age={_KEYS_MAX_AGE_S}")]
 
     async def answer(request: Request) -> Response:
+        check_route(request, (content_type,))
         return Response(200, list(headers), body)
 
     return answer

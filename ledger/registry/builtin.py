@@ -148,9 +148,9 @@ class Builtins:
         )
         metadata = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
         if subresource == "scale":
-            # Upstream's mapping between a Scale and its object loses the time of entries that are no apply.
+            # Upstream's mapping between a Scale and its object loses the time of its owners.
             for entry in entries:
-                if entry.get("subresource") == "scale" and entry["operation"] == "Update":
+                if entry.get("subresource") == "scale":
                     entry.pop("time", None)
         if entries:
             metadata["managedFields"] = entries

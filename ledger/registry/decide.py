@@ -63,12 +63,10 @@ def owner_references_warning(metadata: dict[str, Any], after_admission: bool) ->
     )
 
 
-def fill_system_fields(definition: ResourceDefinition, obj: Object, now: int, uid: str) -> None:
+def fill_system_fields(obj: Object, now: int, uid: str) -> None:
     metadata = obj["metadata"]
     metadata["uid"] = uid
     metadata["creationTimestamp"] = rfc3339(now)
-    if definition.traits.tracks_generation:
-        metadata["generation"] = 1
 
 
 def check_revision(definition: ResourceDefinition, name: str, given: str, revision: int) -> None:

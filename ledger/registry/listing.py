@@ -121,7 +121,7 @@ def list_page(
 ) -> Page:
     """The objects a list asks for. Raises StatusError 400, 410 (expired), 504 (revision to come)."""
     revision, after = _where(store, options, now_s)
-    limit = options.limit if options.resource_version != "0" or options.continue_ else 0
+    limit = 0 if options.resource_version == "0" else options.limit  # the watch cache gives all it has
     with _view(store, revision) as view:
         return _read(view, definition, namespace, after, limit, selection, now_s)
 

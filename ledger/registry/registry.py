@@ -15,7 +15,7 @@ from ledger.admission.api import Attributes
 from ledger.apimachinery.http import Request, User
 from ledger.apimachinery.managedfields import manager_name
 from ledger.apimachinery.resource import GroupResource, Key, Object
-from ledger.apimachinery.status import StatusError, already_exists, modified, not_found
+from ledger.apimachinery.status import StatusError, already_exists, conflict, modified, not_found
 from ledger.apimachinery.times import rfc3339
 from ledger.log.api import Conflict
 from ledger.log.event import Change, Guard, event_of
@@ -111,7 +111,7 @@ class Registry:
         definition, resource = call.definition, call.definition.group_resource
         now = self.clock()
         context = Context(call.user, rfc3339(now), call.version.name)
-        decide.fill_system_fields(definition, obj, now, self.new_uid())
+        decide.fill_system_fields(obj, now, self.new_uid())
         if not tracked:
             obj = self.behaviour.track(
                 definition, call.version, None, obj, self._manager(call, options), call.subresource, now
@@ -184,6 +184,9 @@ class Registry:
                     old = self.behaviour.hub(definition, old, live)
                 wanted = transform(live, view)
             if stored is None or old is None or live is None:
+                if uid := wanted["metadata"].get("uid"):
+                    why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                    raise conflict(resource, call.name, why)
                 decide.wipe_system_fields(wanted["metadata"])
                 wanted["metadata"].pop("resourceVersion", None)
                 decide.check_namespace(definition, wanted["metadata"], call.namespace)

@@ -46,6 +46,7 @@ from ledger.handlers.resources import Resources, Verb
 from ledger.handlers.reviews import review_verbs
 from ledger.handlers.root import root_handler
 from ledger.handlers.scale import scale
+from ledger.handlers.statusz import flagz_handler, statusz_handler
 from ledger.handlers.tokens import TokenIssuer, openid_handlers, token_verb
 from ledger.handlers.version import version_handler
 from ledger.log.event import Event
@@ -73,6 +74,8 @@ COMPONENTS = (
     Component("scheduler", "Unknown", "this server runs no scheduler and looks for none"),
     Component("etcd-0", "True", "ok"),
 )
+KUBERNETES_VERSION = "1.37.2"
+STATUSZ_PATHS = ("/flagz", "/healthz", "/livez", "/metrics", "/readyz", "/statusz", "/version")
 RBAC_RESOURCES = ("clusterroles", "clusterrolebindings", "roles", "rolebindings")
 
 
@@ -136,8 +139,12 @@ def build(
     exact: dict[str, Handler] = {
         "/version": version_handler(),
         "/metrics": metrics,
-        "/": root_handler(schemes.now, lambda: [*checks.paths(), "/metrics", "/at/"]),
+        "/metrics/slis": checks.slis,
+        "/statusz": statusz_handler(KUBERNETES_VERSION, STATUSZ_PATHS),
+        "/flagz": flagz_handler(config.flags()),
     }
+    # What / lists beside the API groups; the rest is added below, and looked up when somebody asks.
+    exact["/"] = root_handler(schemes.now, lambda: [*checks.paths(), *(path for path in exact if path != "/")])
     discover = discovery_handler(schemes.now, f"{service_ip(config.service_cluster_ip_range)}:443")
 
     openapi = openapi_handler(schemes.now)

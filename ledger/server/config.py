@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from ledger.scheme.runtime_config import RuntimeConfig
@@ -35,3 +35,12 @@ class Config:
     kubeconfig: Path | None = None
     read_only: bool = False
     shutdown_grace_s: float = 10.0
+
+    def flags(self) -> dict[str, str]:
+        """The settings as flags, for /flagz; no secrets are among them."""
+        shown = {}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            name = one.name.removesuffix("_s").replace("_", "-")
+            shown[name] = ",".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)
+        return shown

@@ -17,6 +17,9 @@ Value = dict[str, Any]
 FUNCTIONS: dict[str, Callable[[Value, str | None], None]] = {}
 
 
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+
+
 def _named(function: Callable[[Value, str | None], None]) -> Callable[[Value, str | None], None]:
     FUNCTIONS[function.__name__] = function
     return function
@@ -91,6 +94,16 @@ def pod_ips(value: Value, now: str | None) -> None:
 
 
 @_named
+def pod_networks(value: Value, now: str | None) -> None:
+    """podCIDR and podCIDRs[0] say the same; podCIDR wins."""
+    first, several = value.get("podCIDR"), value.get("podCIDRs")
+    if first and (not several or several[0] != first):
+        value["podCIDRs"] = [first]
+    elif several and not first:
+        value["podCIDR"] = several[0]
+
+
+@_named
 def labels_of_template(value: Value, now: str | None) -> None:
     labels = get(value, "spec.template.metadata.labels")
     if labels and not get(value, "metadata.labels"):
@@ -150,6 +163,15 @@ def service_of_type(value: Value, now: str | None) -> None:
 def target_port(value: Value, now: str | None) -> None:
     if value.get("targetPort") in (None, 0, ""):
         value["targetPort"] = value.get("port", 0)
+
+
+@_named
+def template_generation_shown(value: Value, now: str | None) -> None:
+    """Conversion shows a DaemonSet's hidden template generation as an annotation, also where it is still 0."""
+    metadata = value.setdefault("metadata", {})
+    annotations = metadata.get("annotations") or {}
+    if TEMPLATE_GENERATION not in annotations:
+        metadata["annotations"] = annotations | {TEMPLATE_GENERATION: "0"}
 
 
 @_named
@@ -214,6 +236,10 @@ def job(value: Value, now: str | None) -> None:
         spec["backoffLimit"] = 2147483647
     if spec.get("podReplacementPolicy") is None and spec.get("podFailurePolicy") is not None:
         spec["podReplacementPolicy"] = "Failed"
+    labels = get(value, "spec.template.metadata.labels")
+    if labels and not get(value, "metadata.labels"):
+        # One map in two places, as upstream has it: what is generated into the template shows in both.
+        value.setdefault("metadata", {})["labels"] = labels
 
 
 @_named
