@@ -21,6 +21,7 @@ ROOTS = {
     "core": (
         *(
             "PodSpec",
+            "PersistentVolumeClaim",
             "PersistentVolumeClaimSpec",
             "PersistentVolumeSource",
             "EphemeralContainer",

@@ -13,6 +13,7 @@ _REFERENCE = re.compile(
     r"(?:@(?P<digest>[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}))?",
     re.ASCII,
 )
+_LONGEST_NAME = 255
 
 
 def tag_of(image: str) -> str:
@@ -20,6 +21,6 @@ def tag_of(image: str) -> str:
     if re.fullmatch("[a-f0-9]{64}", image):
         return ""  # an identifier, not a name
     match = _REFERENCE.fullmatch(image)
-    if match is None or match["name"] != match["name"].strip("/"):
+    if match is None or len(match["name"]) > _LONGEST_NAME or match["name"] != match["name"].strip("/"):
         return ""
     return match["tag"] or ("" if match["digest"] else "latest")

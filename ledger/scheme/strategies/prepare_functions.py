@@ -155,7 +155,10 @@ def job_selector(obj: Object, context: Context) -> None:
         "controller-uid": uid,
         "batch.kubernetes.io/controller-uid": uid,
     }
-    metadata["labels"] = dict(sorted((generated | (metadata.get("labels") or {})).items()))
+    labels = dict(sorted((generated | (metadata.get("labels") or {})).items()))
+    if metadata.get("labels") and obj["metadata"].get("labels") is metadata["labels"]:  # see the default of jobs
+        obj["metadata"]["labels"] = dict(labels)
+    metadata["labels"] = labels
     selector = spec.setdefault("selector", {})
     match_labels = {"batch.kubernetes.io/controller-uid": uid} | (selector.get("matchLabels") or {})
     selector["matchLabels"] = dict(sorted(match_labels.items()))
@@ -311,7 +314,14 @@ def stored_versions_updated(obj: Object, old: Object, context: Context) -> None:
     stored_versions(obj, context)
 
 
+def name_by_uid(obj: Object, context: Context) -> None:
+    """Limit ranges need no name; upstream gives them a fresh UUID."""
+    if not obj["metadata"].get("name"):
+        obj["metadata"]["name"] = obj["metadata"].get("uid", "")
+
+
 ON_CREATE: dict[str, Create] = {
+    "name_by_uid": name_by_uid,
     "namespace_finalizer": namespace_finalizer,
     "node": node_created,
     "claim_data_sources": claim_created,

@@ -300,10 +300,13 @@ def stateful_set_update(definition: ResourceDefinition, obj: Object, old: Object
     spec, before, was = obj["spec"], old["spec"], Findings()
     _stateful_set_spec(was, before, before, True)
     _stateful_set_spec(found, spec, before, not was)
-    for key, zero in (("selector", None), ("volumeClaimTemplates", None), ("serviceName", "")):
-        found.immutable(f"spec.{key}", spec.get(key, zero), before.get(key, zero))
-    key = "podManagementPolicy"
-    found.immutable(f"spec.{key}", spec.get(key, ""), before.get(key, ""))
+    found.immutable("spec.selector", spec.get("selector"), before.get("selector"))
+    claims = spec.get("volumeClaimTemplates")
+    if not same(claims, before.get("volumeClaimTemplates")):
+        shown = go_value("[]core.PersistentVolumeClaim", claims)
+        found.invalid("spec.volumeClaimTemplates", shown, "field is immutable")
+    for key in ("serviceName", "podManagementPolicy"):
+        found.immutable(f"spec.{key}", spec.get(key, ""), before.get(key, ""))
     return found
 
 

@@ -39,7 +39,7 @@ def autoscaler_update(definition: ResourceDefinition, obj: Object, old: Object, 
 
 
 def _spec(found: Findings, spec: Spec, old: Spec | None) -> None:
-    """The bounds of minReplicas and maxReplicas alone, and that there is a target, have declared rules."""
+    """The bounds of minReplicas and maxReplicas alone have declared rules."""
     least, most = spec.get("minReplicas"), spec.get("maxReplicas", 0)
     if least is not None and most < least:
         found.invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`")
@@ -61,8 +61,7 @@ def _spec(found: Findings, spec: Spec, old: Spec | None) -> None:
 
 def _target(found: Findings, target: Spec, old: Spec | None) -> None:
     for key in ("kind", "name"):
-        if target.get(key):
-            found.check(f"spec.scaleTargetRef.{key}", target[key], is_path_segment)
+        found.name(f"spec.scaleTargetRef.{key}", target.get(key, ""), is_path_segment)
     unchanged = old is not None and all(old.get(key, "") == target.get(key, "") for key in ("apiVersion", "kind"))
     if not unchanged:
         _api_version(found, "spec.scaleTargetRef", target, target.get("kind") == "ReplicationController")

@@ -436,12 +436,14 @@ def _stored_versions(found: Findings, path: str, stored: list[str], versions: li
     if not stored:
         found.invalid(path, None, "must have at least one stored version")
         return
-    names = [version.get("name", "") for version in versions]
+    left = set(stored)
     for version in versions:
-        if version.get("storage") and version.get("name") not in stored:
-            found.invalid(path, stored, f"must have the storage version {version.get('name')}")
+        name = version.get("name", "")
+        if version.get("storage") and name not in left:
+            found.invalid(path, stored, f"must have the storage version {name}")
+        left.discard(name)
     for index, name in enumerate(stored):
-        if name not in names:
+        if name in left:
             text = (
                 f"missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions until"
                 f" a storage migration ensures no data remains persisted in {name} and removes {name} from status.storedVersions"

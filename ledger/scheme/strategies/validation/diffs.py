@@ -12,9 +12,14 @@ _CONTEXT_LINES = 3
 
 
 def go_value(kind: str, value: Any) -> Any:
-    """`value`, an object of the API, as the internal type `kind` ("core.Taint") has it: Go's names, zero values shown."""
+    """`value`, an object of the API, as the internal type `kind` ("core.Taint") has it: Go's names, zero values shown.
+
+    "[]core.Taint" is a list of them.
+    """
     if value is None:
         return None
+    if kind.startswith("[]"):
+        return _shaped(kind, value)
     shown: dict[str, Any] = {}
     for name, key, shape in _types()[kind]:
         if shape == "meta":

@@ -37,16 +37,22 @@ _ZONE = "topology.kubernetes.io/zone"
 
 
 def endpoint_slice(definition: ResourceDefinition, obj: Object, context: Context) -> Findings:
-    """The address type, and how many addresses there may be, have declared rules."""
+    """How many addresses there may be has declared rules."""
     return _endpoint_slice(definition, obj, None)
 
 
 def endpoint_slice_update(definition: ResourceDefinition, obj: Object, old: Object, context: Context) -> Findings:
-    return _endpoint_slice(definition, obj, old)
+    found, frozen = _endpoint_slice(definition, obj, old), Findings()
+    frozen.immutable("addressType", obj.get("addressType", ""), old.get("addressType", ""))
+    found.unless_declared(frozen)
+    return found
 
 
 def _endpoint_slice(definition: ResourceDefinition, obj: Object, old: Object | None) -> Findings:
     found, endpoints = meta_findings(definition, obj), obj.get("endpoints") or []
+    kind = Findings()
+    kind.one_of_required("addressType", obj.get("addressType", ""), ("FQDN", "IPv4", "IPv6"))
+    found.unless_declared(kind)
     _ports(found, obj.get("ports") or [])
     if old is not None and same(endpoints, old.get("endpoints")):
         return found

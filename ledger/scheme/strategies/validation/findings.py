@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Self
 
 from ledger.apimachinery import field
 from ledger.apimachinery.field import FieldError, quoted
@@ -13,6 +13,31 @@ from ledger.scheme.strategies.equality import same
 
 class Findings(list[FieldError]):
     """Field errors; each method adds at most one, or one for each complaint of a check."""
+
+    def __init__(self, errors: Iterable[FieldError] = ()) -> None:
+        super().__init__(errors)
+        self._covered: list[FieldError] = list(errors._covered) if isinstance(errors, Findings) else []
+
+    def __iadd__(self, errors: Iterable[FieldError]) -> Self:
+        self.extend(errors)
+        if isinstance(errors, Findings):
+            self._covered += errors._covered
+        return self
+
+    def unless_declared(self, errors: Iterable[FieldError]) -> None:
+        """Findings that a declared rule may have as well. Most such are left to that rule, without a word here; these
+        are not, because their rule is not reached where one before it says something."""
+        added = list(errors)
+        self.extend(added)
+        self._covered += added
+
+    def besides(self, declared: Iterable[FieldError]) -> Findings:
+        """These, without the ones that declared rules have found as well."""
+        if not self._covered:
+            return self
+        known = {_what(error) for error in declared}
+        dropped = {id(error) for error in self._covered if _what(error) in known}
+        return Findings(error for error in self if id(error) not in dropped)
 
     def required(self, path: str, detail: str = "") -> None:
         self.append(field.required(path, detail))
@@ -86,6 +111,11 @@ class Findings(list[FieldError]):
     def immutable(self, path: str, new: Any, old: Any) -> None:
         if not same(new, old):
             self.invalid(path, new, "field is immutable")
+
+
+def _what(error: FieldError) -> tuple[str, str, bool]:
+    """What makes two findings the same one, however they put it."""
+    return error.type, error.field, "immutable" in error.detail
 
 
 Validate = Callable[..., list[FieldError]]

@@ -39,7 +39,12 @@ def is_dns1123_subdomain_caseless(value: str) -> list[str]:
 
 
 def _checked_by(check: Check) -> Format:
-    return lambda value, path: [invalid(path, value, text) for text in check(value)]
+    """Declared rules count in bytes, in words too."""
+    return lambda value, path: [invalid(path, value, _in_bytes(text)) for text in check(value)]
+
+
+def _in_bytes(text: str) -> str:
+    return re.sub("(must be no more than [0-9]+) characters", r"\1 bytes", text)
 
 
 def uuid(value: str, path: str) -> list[FieldError]:

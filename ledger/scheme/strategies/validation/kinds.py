@@ -173,9 +173,8 @@ def validate_create(definition: ResourceDefinition, obj: Object, context: Contex
     found = rules.create(definition, obj, context)
     if not found and not (rules.declared_name and is_dns1123_subdomain(obj["metadata"].get("name", ""))):
         found += generic_meta(definition, obj)
-    found = _each_once(definition, found)
-    found += _declared(definition, obj, None, context)
-    return found
+    declared = _declared(definition, obj, None, context)
+    return [*_each_once(definition, found.besides(declared)), *declared]
 
 
 def validate_update(
@@ -190,9 +189,8 @@ def validate_update(
     found = generic_meta(definition, obj)
     found += generic_meta_update(obj, old)
     found += validate(definition, obj, old, context)
-    found = _each_once(definition, found)
-    found += _declared(definition, obj, old, context)
-    return found
+    declared = _declared(definition, obj, old, context)
+    return [*_each_once(definition, found.besides(declared)), *declared]
 
 
 def _each_once(definition: ResourceDefinition, found: Findings) -> Findings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ledger.apimachinery.field import required
 from ledger.apimachinery.names import (
     is_dns1123_label,
     is_dns1123_subdomain,
@@ -45,8 +46,9 @@ def network_policy_update(definition: ResourceDefinition, obj: Object, old: Obje
     label_selector(was, before.get("podSelector"), "")
     known = []
     for peer in _peers(before):
-        block = peer.get("ipBlock") or {}
-        known += [block.get("cidr", ""), *(block.get("except") or ())]
+        block = peer.get("ipBlock")
+        if block is not None:
+            known += [block.get("cidr", ""), *(block.get("except") or ())]
     _policy_spec(found, obj.get("spec") or {}, bool(was), known)
     return found
 
@@ -296,13 +298,15 @@ def ingress_class_update(definition: ResourceDefinition, obj: Object, old: Objec
 
 
 def ip_address_object(definition: ResourceDefinition, obj: Object, context: Context) -> Findings:
-    """That there is a parentRef with a resource and a name, and that it stays, has declared rules."""
+    """That there is a parentRef, and that it stays, has declared rules."""
     found, parent = meta_findings(definition, obj), get(obj, "spec.parentRef", {})
     if parent.get("group"):
         found.check("spec.parentRef.group", parent["group"], is_dns1123_subdomain)
     for key in ("resource", "name", "namespace"):
         if parent.get(key):
             found.check(f"spec.parentRef.{key}", parent[key], is_path_segment)
+        elif parent and key != "namespace":
+            found.unless_declared([required(f"spec.parentRef.{key}")])
     return found
 
 

@@ -1,9 +1,10 @@
-"""Roles and their bindings. Some rules are declared: that rules have verbs, and references and subjects a name."""
+"""Roles and their bindings. Some rules are declared: that rules have verbs, and subjects a name."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ledger.apimachinery.field import required
 from ledger.apimachinery.names import is_dns1123_subdomain, is_path_segment
 from ledger.apimachinery.resource import Object
 from ledger.scheme.definition import ResourceDefinition
@@ -75,6 +76,8 @@ def binding(definition: ResourceDefinition, obj: Object, context: Context) -> Fi
     found.one_of("roleRef.kind", reference.get("kind", ""), kinds)
     if reference.get("name"):
         found.check("roleRef.name", reference["name"], is_path_segment)
+    else:
+        found.unless_declared([required("roleRef.name")])
     for at, subject in enumerate(obj.get("subjects") or ()):
         _subject(found, f"subjects[{at}]", subject, definition.namespaced)
     return found

@@ -251,6 +251,9 @@ def _valid_range(found: Findings, path: str, span: Spec, default: str, most: str
     if amount(step) <= ZERO:
         found.invalid(f"{path}.step", step, "must be greater than zero")
         return
+    reached = amount(low) + amount(step)
+    if reached > amount(most):
+        found.invalid(f"{path}.step", step, f"one step {reached} is larger than capacity value: {most}")
     for value in (default, *([high] if high is not None else [])):
         if (_number(value) - _number(low)) % _number(step):
             text = f"value is not a multiple of a given step ({step}) from ({low})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ledger.apimachinery.names import is_dns1123_label
 from ledger.apimachinery.objectmeta import validate_labels
 from ledger.apimachinery.resource import Object
 from ledger.scheme.definition import ResourceDefinition
@@ -50,8 +51,9 @@ def priority_class_update(definition: ResourceDefinition, obj: Object, old: Obje
 
 
 def runtime_class(definition: ResourceDefinition, obj: Object, context: Context) -> Findings:
-    """The handler has declared rules."""
-    found, scheduling = meta_findings(definition, obj), obj.get("scheduling")
+    found, scheduling, handler = meta_findings(definition, obj), obj.get("scheduling"), Findings()
+    handler.name("handler", obj.get("handler", ""), is_dns1123_label)
+    found.unless_declared(handler)
     if obj.get("overhead") is not None:
         requirements(found, "overhead", {"limits": obj["overhead"].get("podFixed")})
     if scheduling is not None:

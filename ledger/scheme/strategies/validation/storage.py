@@ -28,7 +28,7 @@ Spec = dict[str, Any]
 
 
 def storage_class(definition: ResourceDefinition, obj: Object, context: Context) -> Findings:
-    """That there is a provisioner, and what may not change, has declared rules."""
+    """That there is a provisioner has a declared rule."""
     found = meta_findings(definition, obj)
     if obj.get("provisioner"):
         found.check("provisioner", obj["provisioner"].lower(), is_qualified_name)
@@ -53,6 +53,12 @@ def storage_class(definition: ResourceDefinition, obj: Object, context: Context)
 def storage_class_update(definition: ResourceDefinition, obj: Object, old: Object, context: Context) -> Findings:
     found = storage_class(definition, obj, context)
     found += meta_update_findings(definition, obj, old)
+    frozen = Findings()
+    frozen.immutable("parameters", obj.get("parameters"), old.get("parameters"))
+    frozen.immutable("provisioner", obj.get("provisioner", ""), old.get("provisioner", ""))
+    for key in ("reclaimPolicy", "volumeBindingMode"):
+        frozen.immutable(key, obj.get(key), old.get(key))
+    found.unless_declared(frozen)
     return found
 
 
@@ -201,8 +207,11 @@ def capacity_update(definition: ResourceDefinition, obj: Object, old: Object, co
 
 
 def attachment(definition: ResourceDefinition, obj: Object, context: Context) -> Findings:
-    """The attacher, and that the spec stays, have declared rules."""
+    """That the spec stays has a declared rule."""
     found, source, path = meta_findings(definition, obj), get(obj, "spec.source", {}), "spec.source"
+    attacher = Findings()
+    csi_driver_name(attacher, "spec.attacher", get(obj, "spec.attacher", ""))
+    found.unless_declared(attacher)
     inline, name = source.get("inlineVolumeSpec"), source.get("persistentVolumeName")
     text = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
     if inline is None and name is None:
