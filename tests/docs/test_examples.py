@@ -88,3 +88,8 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL))
     broken = [one for one in targets if "://" not in one and not (page.parent / one).exists()]
     assert broken == []
+
+
+def test_the_index_of_decisions_names_each_of_them() -> None:
+    index = (DOCS / "adr" / "README.md").read_text()
+    assert [page.name for page in sorted((DOCS / "adr").glob("0*.md")) if page.name not in index] == []
