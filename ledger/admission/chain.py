@@ -13,6 +13,7 @@ from ledger.admission.in_use_protection import StorageObjectInUseProtection
 from ledger.admission.limit_ranger import LimitRanger
 from ledger.admission.namespace_lifecycle import NamespaceLifecycle
 from ledger.admission.node_taints import TaintNodesByCondition
+from ledger.admission.pod_security import PodSecurity
 from ledger.admission.priority import Priority
 from ledger.admission.runtime_class import RuntimeClass
 from ledger.admission.service_account import ServiceAccount
@@ -93,6 +94,7 @@ def default_plugins(new_suffix: Callable[[], str], disabled: Sequence[str] = ())
         LimitRanger(),
         ServiceAccount(new_suffix),
         TaintNodesByCondition(),
+        PodSecurity(),
         Priority(),
         DefaultTolerationSeconds(),
         DefaultStorageClass(),
