@@ -63,7 +63,7 @@ def _below(request: Request, scheme: Scheme, segments: list[str]) -> Object | No
     if scheme.group(group_name) is None:
         return None
     document = discovery.api_resource_list(scheme, group_name, version)
-    if document is None:
+    if document is None and not scheme.is_custom(group_name):
         raise unknown()
     return document
 

@@ -8,7 +8,7 @@ from ledger.apimachinery import field as fields
 from ledger.apimachinery.http import Response
 from ledger.apimachinery.resource import GVK, Object
 from ledger.apimachinery.selectors import label_selector_from
-from ledger.apimachinery.status import bad_request, internal_error, invalid, not_found
+from ledger.apimachinery.status import StatusError, bad_request, internal_error, invalid, not_found
 from ledger.handlers.api import Api, warn
 from ledger.handlers.patch import patch_type_of
 from ledger.handlers.update import check_name
@@ -80,6 +80,8 @@ def _apply(api: Api, call: Call, body: bytes, options: WriteOptions) -> Transfor
     def transform(live: Object | None, _view: View) -> Object:
         if (config.get("apiVersion"), config.get("kind")) != (SCALE.api_version, SCALE.kind):
             raise bad_request(f"invalid object type: {config.get('apiVersion', '')}, Kind={config.get('kind', '')}")
+        if call.definition.custom:
+            raise _no_apply(config)
         whole: Object = {
             "apiVersion": call.version.kind.api_version,
             "kind": call.version.kind.kind,
@@ -92,6 +94,14 @@ def _apply(api: Api, call: Call, body: bytes, options: WriteOptions) -> Transfor
         return api.behaviour.apply(call.definition, call.version, live, whole, options, "scale", api.clock())
 
     return transform
+
+
+def _no_apply(config: Object) -> StatusError:
+    """Upstream cannot apply a Scale to a custom resource: its converter knows no other group."""
+    metadata = config.get("metadata") or {}
+    shown = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}; autoscaling/v1, Kind=Scale"
+    why = "request to convert CR to an invalid group/version: autoscaling/v1"
+    return StatusError(500, "", f"failed to convert new object ({shown}) to proper version: {why}")
 
 
 def _paths(call: Call) -> ScalePaths:

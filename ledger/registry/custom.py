@@ -11,10 +11,12 @@ from copy import deepcopy
 from ledger.apimachinery import fieldset, json_codec
 from ledger.apimachinery.apply import apply
 from ledger.apimachinery.field import FieldError
+from ledger.apimachinery.fieldmerge import check
 from ledger.apimachinery.fieldset import Filter
+from ledger.apimachinery.fieldtypes import TypeMismatch, compiled
 from ledger.apimachinery.managedfields import Convert, update_managed_fields
 from ledger.apimachinery.resource import GVK, Object, Schema, split_api_version
-from ledger.apimachinery.status import forbidden, invalid
+from ledger.apimachinery.status import StatusError, forbidden, invalid
 from ledger.apimachinery.times import rfc3339
 from ledger.registry.options import WriteOptions
 from ledger.scheme import codec, custom_validation
@@ -68,19 +70,22 @@ class Customs:
         subresource: str,
         now: int,
     ) -> Object:
-        applied = apply(
-            live,
-            config,
-            version.schema,
-            version.kind,
-            options.field_manager,
-            options.force,
-            subresource,
-            rfc3339(now),
-            _empty(version.kind),
-            _reset_filter(version, subresource),
-            self._convert(definition),
-        )
+        try:
+            applied = apply(
+                live,
+                config,
+                version.schema,
+                version.kind,
+                options.field_manager,
+                options.force,
+                subresource,
+                rfc3339(now),
+                _empty(version.kind),
+                _reset_filter(version, subresource),
+                self._convert(definition),
+            )
+        except TypeMismatch as error:
+            raise StatusError(500, "", f"failed to convert the live object to another version: {error}") from None
         obj = deepcopy(applied)
         _through_metadata(version, obj)
         return _defaulted(definition, obj)
@@ -149,7 +154,11 @@ class Customs:
         def convert_to(obj: Object, api_version: str) -> tuple[Object, Schema | None] | None:
             group, name = split_api_version(api_version)
             version = definition.versions.get(name) if group == definition.group else None
-            return None if version is None else ({**obj, "apiVersion": api_version}, version.schema)
+            if version is None:
+                return None
+            # A field that the other version does not have makes the whole write leave managedFields as they are.
+            check(obj, compiled(version.schema))
+            return {**obj, "apiVersion": api_version}, version.schema
 
         return convert_to
 

@@ -139,8 +139,19 @@ class Deletion:
     answer_object: bool
 
 
-def check_preconditions(kind: str, group: str, name: str, metadata: dict[str, Any], options: DeleteOptions) -> None:
-    resource = GroupResource(group, kind)
+def check_preconditions(
+    definition: ResourceDefinition, name: str, metadata: dict[str, Any], options: DeleteOptions
+) -> None:
+    """StatusError 409; a few resources look before the store does, and say it in words of their own."""
+    words = definition.traits.more.get("precondition_failed")
+    for what, given, actual in (
+        ("UID", options.uid, metadata.get("uid", "")),
+        ("ResourceVersion", options.resource_version, metadata.get("resourceVersion", "")),
+    ):
+        if words and given is not None and given != actual:
+            why = f"{words}: {what} in precondition: {given}, {what} in object meta: {actual}"
+            raise conflict(definition.group_resource, name, why)
+    resource = GroupResource(definition.group, definition.kind)
     if options.uid is not None and options.uid != metadata.get("uid", ""):
         why = (
             f"the UID in the precondition ({options.uid}) does not match the UID in record ({metadata.get('uid', '')})."

@@ -321,7 +321,7 @@ class Registry:
     ) -> tuple[list[Change], list[Guard], Written]:
         definition = call.definition
         old = decode(stored)
-        decide.check_preconditions(stored.kind, definition.group, stored.key.name, old["metadata"], options)
+        decide.check_preconditions(definition, stored.key.name, old["metadata"], options)
         attributes = Attributes(
             "DELETE", definition, call.version, "", call.namespace, stored.key.name, None, old, call.user,
             options.dry_run, options.as_object(), call.request,

@@ -72,6 +72,10 @@ class Scheme:
     def group(self, name: str) -> Group | None:
         return next((group for group in self._groups if group.name == name), None)
 
+    def is_custom(self, group: str) -> bool:
+        """Whether nothing in a group came in the box; upstream another router answers for what such a group lacks."""
+        return all(definition.custom for definition in self.definitions.values() if definition.group == group)
+
     def serves(self, group: str, version: str) -> bool:
         """Whether anything is served in this group-version."""
         return (group, version) in self._by_group_version
