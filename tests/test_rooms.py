@@ -19,7 +19,7 @@ FACTS = "log projections scheme apimachinery"  # what happened, what is, which k
 ROOMS = {
     # room:         (rooms below it,                                                     third-party packages)
     "cli":          (f"server replay {FACTS}",                                           "orjson"),
-    "server":       (f"wire pipeline handlers auth admission registry controllers {FACTS}", "trio orjson"),
+    "server":       (f"wire pipeline handlers auth admission registry controllers {FACTS}", "trio orjson quart quart_trio"),
     "wire":         ("apimachinery",                                "trio hypercorn h2 hyperframe OpenSSL cryptography"),
     "replay":       (FACTS,                                                              "orjson cbor2 yaml"),
     "pipeline":     (f"auth {FACTS}",                                                    "trio orjson"),

@@ -26,7 +26,9 @@ def main(argv: list[str]) -> int:
     known = examples()
     parser = Parser(prog="ledger demo", description="Serves the past of a recorded incident until Ctrl-C.")
     parser.add_argument("name", nargs="?", default="crashloop", help=f"which incident: {', '.join(known) or 'none'}")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="keep the ledger here (else it ends with the demo)")
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="keep the ledger here (else it ends with the demo)"
+    )
     parser.add_argument("--secure-port", type=port, default=0, metavar="PORT", help="port to listen on (any free one)")
     given = parser.parse_args(argv)
     if given.name not in known:

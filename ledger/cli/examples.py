@@ -5,9 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
-import ledger
-
-CHECKOUT = Path(ledger.__file__).resolve().parents[1] / "docs" / "examples"
+CHECKOUT = Path(__file__).resolve().parents[2] / "docs" / "examples"
 INSTALLED = "share/ledger/examples/"  # pyproject.toml, data-files
 
 
@@ -19,5 +17,7 @@ def examples() -> dict[str, Path]:
         installed = files("ledger") or []
     except PackageNotFoundError:
         installed = []
-    found = [Path(str(one.locate())) for one in installed if INSTALLED in one.as_posix() and one.name == "audit.jsonl.gz"]
+    found = [
+        Path(str(one.locate())) for one in installed if INSTALLED in one.as_posix() and one.name == "audit.jsonl.gz"
+    ]
     return {path.parent.name: path.parent.resolve() for path in sorted(found)}
