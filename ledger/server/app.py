@@ -66,6 +66,7 @@ from ledger.server.config import Config
 from ledger.server.controllers import controllers
 from ledger.server.health import health
 from ledger.server.network import service_ip
+from ledger.server.pages import pages
 from ledger.server.schemes import Schemes
 
 ISSUER = "https://kubernetes.default.svc"
@@ -158,6 +159,7 @@ def build(
         "healthz": checks,
         "livez": checks,
         "readyz": checks,
+        "ledger": pages(store, config.read_only),
     }
     special: dict[tuple[str, str, str], Verb] = {("*", "*", "scale"): scale}
     for definition in schemes.now().definitions.values():
