@@ -7,6 +7,13 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from ledger.admission.api import Attributes, Plugin
+from ledger.admission.certificates import (
+    CertificateApproval,
+    CertificateSigning,
+    CertificateSubjectRestriction,
+    ClusterTrustBundleAttest,
+)
+from ledger.admission.claim_resize import PersistentVolumeClaimResize
 from ledger.admission.default_class import DefaultIngressClass, DefaultStorageClass
 from ledger.admission.default_tolerations import DefaultTolerationSeconds
 from ledger.admission.in_use_protection import StorageObjectInUseProtection
@@ -14,9 +21,11 @@ from ledger.admission.limit_ranger import LimitRanger
 from ledger.admission.namespace_lifecycle import NamespaceLifecycle
 from ledger.admission.node_taints import TaintNodesByCondition
 from ledger.admission.pod_security import PodSecurity
+from ledger.admission.pod_topology import PodTopologyLabels
 from ledger.admission.priority import Priority
 from ledger.admission.runtime_class import RuntimeClass
 from ledger.admission.service_account import ServiceAccount
+from ledger.auth.api import Authorize
 from ledger.projections.api import View
 
 # pkg/kubeapiserver/options/plugins.go: every plugin on by default, in order.
@@ -87,8 +96,13 @@ class Chain:
                         plugin.validate(attributes, view)
 
 
-def default_plugins(new_suffix: Callable[[], str], disabled: Sequence[str] = ()) -> list[Plugin | Waiting]:
-    """The plugins on by default, less the disabled ones. `new_suffix` ends generated names."""
+def default_plugins(
+    new_suffix: Callable[[], str], authorize: Authorize, disabled: Sequence[str] = ()
+) -> list[Plugin | Waiting]:
+    """The plugins on by default, less the disabled ones. `new_suffix` ends generated names.
+
+    ResourceQuota comes after everything else and needs more; the server adds it.
+    """
     plugins: list[Any] = [
         NamespaceLifecycle(),
         LimitRanger(),
@@ -99,7 +113,13 @@ def default_plugins(new_suffix: Callable[[], str], disabled: Sequence[str] = ())
         DefaultTolerationSeconds(),
         DefaultStorageClass(),
         StorageObjectInUseProtection(),
+        PersistentVolumeClaimResize(),
         RuntimeClass(),
+        CertificateApproval(authorize),
+        CertificateSigning(authorize),
+        ClusterTrustBundleAttest(authorize),
+        CertificateSubjectRestriction(),
         DefaultIngressClass(),
+        PodTopologyLabels(),
     ]
     return [one for one in plugins if one.name not in disabled]

@@ -6,7 +6,7 @@ from typing import Any
 
 from ledger.apimachinery import field as fields
 from ledger.apimachinery.http import Response
-from ledger.apimachinery.resource import GVK, GVR, GroupResource, Object
+from ledger.apimachinery.resource import GVK, GVR, GroupResource, Key, Object
 from ledger.apimachinery.status import StatusError, bad_request, conflict
 from ledger.apimachinery.times import rfc3339
 from ledger.handlers.api import Api, warn
@@ -16,6 +16,7 @@ from ledger.registry.registry import Call
 
 BINDING = GVK("", "v1", "Binding")
 PODS = GVR("", "v1", "pods")
+TOPOLOGY = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 
 
 async def bind(api: Api, call: Call) -> Response:
@@ -34,13 +35,23 @@ async def bind(api: Api, call: Call) -> Response:
     definition, version = found
     pod_call = Call(call.request, definition, version, "binding", call.namespace, name)
 
-    def transform(live: Object | None, _view: View) -> Object:
+    def transform(live: Object | None, view: View) -> Object:
         assert live is not None
-        return bound(live, binding, rfc3339(api.clock()))
+        return bound(live, _with_topology(binding, view), rfc3339(api.clock()))
 
     await api.registry.update(pod_call, transform, options, direct=True)
     answer = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
     return api.encoder.status(call.request, answer, 201)
+
+
+def _with_topology(binding: Object, view: View) -> Object:
+    """The binding with the zone and region of its node among its labels (the PodTopologyLabels admission plugin)."""
+    node = view.get(Key("", "nodes", "", binding["target"]["name"]))
+    found = {name: node.labels[name] for name in TOPOLOGY if name in node.labels} if node is not None else {}
+    if not found:
+        return binding
+    labels = {**(binding["metadata"].get("labels") or {}), **found}
+    return {**binding, "metadata": {**binding["metadata"], "labels": labels}}
 
 
 def _validate(binding: Object) -> None:

@@ -126,7 +126,7 @@ def build(
     flows = _flow_schemas(store)
     authorize = _authorize(config, rbac)
     behaviour = Behaviours(Builtins(lambda definition: schemes.now().owner(definition)), Customs())
-    plugins: list[Any] = default_plugins(new_suffix, config.disable_admission_plugins)
+    plugins: list[Any] = default_plugins(new_suffix, authorize, config.disable_admission_plugins)
     plugins += [RbacEscalation(rbac, authorize)]
     if ResourceQuota.name not in config.disable_admission_plugins:
         plugins.append(ResourceQuota(quota_status(schemes.now, behaviour, clock), clock))  # the last one: it charges
