@@ -124,7 +124,7 @@ def nested(obj: Object, path: str, wanted: type) -> tuple[Any, str]:
             return None, ""
         if not isinstance(value, dict):
             shown = f"{verb_v(value)} is of the type {type_of(value)}, expected map[string]interface{{}}"
-            return None, f".{'.'.join(passed)} accessor error: {shown}"
+            return None, f".{'.'.join([*passed, part])} accessor error: {shown}"
         passed.append(part)
         if part not in value:
             return None, ""

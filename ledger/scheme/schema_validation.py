@@ -20,6 +20,7 @@ from ledger.scheme.string_formats import conforms, known_format
 
 UNKNOWN: Any = object()  # there is no old value that this one could be compared with
 NO_PATH = "<nil>"
+JSON_INTEGER_MAX = (1 << 53) - 1
 
 
 class Finding(NamedTuple):
@@ -178,7 +179,7 @@ def _check_type(node: Validator, value: Any, path: str) -> Result:
             return Result(_wrong_type(path, ",".join(node.types), "null"))
         return passed
     kind = _kind(value)
-    whole_float = kind == "number" and float(value).is_integer() and "integer" in node.types
+    whole_float = kind == "number" and _is_whole(value) and "integer" in node.types
     fits = kind in node.types or whole_float or (kind == "integer" and "number" in node.types)
     if kind not in ("string", "array") and node.format:
         native = {"integer": "int64", "number": "float64"}.get(kind, "")
@@ -287,9 +288,7 @@ def _check_number(node: Validator, value: Any, path: str) -> Result:
     _check_range(node, value, "Checked", path, result)
     if (factor := schema.get("multipleOf")) is not None:
         fits = _check_range(node, factor, "MultipleOf", path, result)
-        text = f"{path} in body should be a multiple of {_number(factor)}"
-        if not _is_multiple(value, factor, whole=fits and isinstance(value, int)):
-            result.add(Finding("value", text, path, value))
+        _check_multiple(value, int(factor) if fits and isinstance(value, int) else factor, path, result)
     for key, exclusive, sign, words in (
         ("minimum", "exclusiveMinimum", -1, ("greater than or equal to", "greater than")),
         ("maximum", "exclusiveMaximum", 1, ("less than or equal to", "less than")),
@@ -311,14 +310,24 @@ def _number(value: Any) -> str:
     return float_text(float(value)) if isinstance(value, float) else str(value)
 
 
-def _is_multiple(value: Any, factor: Any, whole: bool) -> bool:
-    if whole:
-        divisor = int(factor)
-        return divisor > 0 and value % divisor == 0
-    quotient = 1 / factor * value if factor < 1 else value / factor
-    rounded = round(quotient)
-    # As close as swag.IsFloat64AJSONInteger wants it.
-    return abs(quotient - rounded) <= 1e-9 * max(1.0, abs(quotient))
+def _check_multiple(value: Any, factor: Any, path: str, result: Result) -> None:
+    """Of a whole value only the whole part of the factor counts, as upstream has it."""
+    if factor <= 0:
+        text = f"factor MultipleOf declared for {path} must be positive: {_number(factor)}"
+        result.add(Finding("value", text, path, factor))
+    elif isinstance(factor, int) and isinstance(value, int):
+        if value % factor:
+            result.add(Finding("value", f"{path} in body should be a multiple of {factor}", path, value))
+    elif not _is_whole(1 / factor * value if factor < 1 else value / factor):
+        result.add(Finding("value", f"{path} in body should be a multiple of {_number(factor)}", path, value))
+
+
+def _is_whole(value: float) -> bool:
+    """Whether a float is an integer as far as JSON can tell (swag.IsFloat64AJSONInteger)."""
+    if not -JSON_INTEGER_MAX <= value <= JSON_INTEGER_MAX:
+        return False
+    whole = float(int(value))
+    return value == whole or abs(value - whole) < 1e-9 * max(abs(value) + abs(whole), 1e-300)
 
 
 def _check_range(node: Validator, value: Any, what: str, path: str, result: Result) -> bool:
@@ -338,7 +347,7 @@ def _check_range(node: Validator, value: Any, what: str, path: str, result: Resu
 
 def _fits_float32(value: Any) -> bool:
     try:
-        struct.pack("f", value)
+        struct.pack("<f", value)
     except OverflowError:
         return False
     return True
