@@ -28,7 +28,7 @@ def api_service(group: str, version: str, group_priority: int, version_priority:
     """A local APIService without uid. `managed`: "onstart" for built-ins, "true" for what comes and goes."""
     spec: dict[str, Any] = {"group": group} if group else {}
     spec |= {"version": version, "groupPriorityMinimum": group_priority, "versionPriority": version_priority}
-    owned = {f"f:{name}": {} for name in sorted(spec)}
+    owned: dict[str, Any] = {f"f:{name}": {} for name in sorted(spec)}
     entry = {
         "manager": "kube-apiserver",
         "operation": "Update",

@@ -9,6 +9,12 @@ from ledger.controllers.aggregation import ClusterRoleAggregation
 from ledger.controllers.client import SERVER, Client, service_account
 from ledger.controllers.event_ttl import EventTtl
 from ledger.controllers.garbage_collector import GarbageCollector
+from ledger.controllers.in_use_protection import (
+    CLAIM_PROTECTION,
+    CLASS_PROTECTION,
+    VOLUME_PROTECTION,
+    InUseProtection,
+)
 from ledger.controllers.loop import Controller
 from ledger.controllers.namespace import NamespaceController
 from ledger.controllers.resource_quota import ResourceQuotaController
@@ -23,7 +29,15 @@ ACCOUNTS = {
     "root-ca-certificate-publisher-controller": "root-ca-cert-publisher",
     "clusterrole-aggregation-controller": "clusterrole-aggregation-controller",
     "resourcequota-controller": "resourcequota-controller",
+    "persistentvolumeclaim-protection-controller": "pvc-protection-controller",
+    "persistentvolume-protection-controller": "pv-protection-controller",
+    "volumeattributesclass-protection-controller": "volumeattributesclass-protection-controller",
     "event-ttl-controller": "",
+}
+PROTECTIONS = {
+    "persistentvolumeclaim-protection-controller": CLAIM_PROTECTION,
+    "persistentvolume-protection-controller": VOLUME_PROTECTION,
+    "volumeattributesclass-protection-controller": CLASS_PROTECTION,
 }
 CONTROLLERS = tuple(ACCOUNTS)
 
@@ -57,4 +71,7 @@ def controllers(
         "resourcequota-controller": ResourceQuotaController,
         "event-ttl-controller": lambda one: EventTtl(one, registry.store.time_of),
     }
-    return [make[name](client(name)) for name in wanted(given)]
+    return [
+        InUseProtection(name, client(name), PROTECTIONS[name]) if name in PROTECTIONS else make[name](client(name))
+        for name in wanted(given)
+    ]
