@@ -91,9 +91,7 @@ async def post_a_pod(data_dir: Path, found: Recording) -> int:
     config = Config(data_dir=data_dir, controllers=("none",), shutdown_grace_s=1)
     drain = trio.Event()
     with Store.open(data_dir) as store:
-        app = build(
-            config, store, credentials, clock=now_us, new_uid=new_uid, new_suffix=new_suffix, draining=drain
-        )
+        app = build(config, store, credentials, clock=now_us, new_uid=new_uid, new_suffix=new_suffix, draining=drain)
         wire = WireConfig(
             bind=["127.0.0.1:0"],
             certificate_file=str(credentials.serving.certificate),
