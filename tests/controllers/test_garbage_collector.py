@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import trio
+
 from ledger.apimachinery.resource import Object
 from ledger.controllers.garbage_collector import GarbageCollector
 from ledger.registry.options import DeleteOptions
-
 from tests.controllers.ledger import CONFIG_MAPS, Ledger, Running, settled
 
 NOBODY: Object = {"kind": "ConfigMap", "metadata": {"name": "nobody", "uid": "no-such-uid"}}

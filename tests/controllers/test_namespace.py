@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import trio
+
 from ledger.apimachinery.resource import GVR, Object
 from ledger.controllers.namespace import NamespaceController
-
 from tests.controllers.ledger import CONFIG_MAPS, NAMESPACES, PODS, Ledger, Running, settled
 
 ACCOUNTS, DEPLOYMENTS = GVR("", "v1", "serviceaccounts"), GVR("apps", "v1", "deployments")
@@ -101,7 +101,9 @@ def test_its_work_is_in_the_log_under_its_own_name(tmp_path: Path) -> None:
         async with Running(ledger, [NamespaceController(ledger.client("namespace-controller"))]):
             await ledger.user.delete(NAMESPACES, "", "here")
             await settled()
-        verbs = [(one.verb, one.resource, one.subresource) for one in ledger.store.events_of_user("namespace-controller")]
+        verbs = [
+            (one.verb, one.resource, one.subresource) for one in ledger.store.events_of_user("namespace-controller")
+        ]
         assert verbs == [
             ("deletecollection", "configmaps", ""),
             ("update", "namespaces", "status"),
