@@ -8,10 +8,11 @@ from __future__ import annotations
 import resource
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ledger.apimachinery.http import Request, Response
+from ledger.log.api import Entry
 
 # apiserver_request_duration_seconds in k8s.io/apiserver/pkg/endpoints/metrics
 DURATION_BUCKETS_S = (
@@ -45,11 +46,28 @@ _VERBS = {"get": "GET", "list": "LIST", "watch": "WATCH", "create": "POST", "upd
           "delete": "DELETE", "deletecollection": "DELETECOLLECTION"}  # fmt: skip
 
 
-class Metrics:
-    """Counts requests; `gauges` are asked when the page is: name -> (help, function)."""
+SERIES_MAX = 4096
+OTHER = ("apiserver", "", "", "other", "", "", "", "")
+COMMIT_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # events in one commit
+Values = Mapping[tuple[str, ...], float]
 
-    def __init__(self, gauges: Mapping[str, tuple[str, Callable[[], float]]]) -> None:
+
+class Gauge(NamedTuple):
+    """Asked when the page is: a value for each tuple of label values."""
+
+    name: str
+    about: str
+    labels: tuple[str, ...]
+    read: Callable[[], Values]
+
+
+class Metrics:
+    """Counts requests and commits; `gauges` are asked when the page is."""
+
+    def __init__(self, gauges: Sequence[Gauge]) -> None:
         self.gauges = gauges
+        self.commit_sizes = [0.0] * (len(COMMIT_BUCKETS) + 1)
+        self.events = self.changes = 0
         self.requests: dict[tuple[str, ...], int] = {}
         self.durations: dict[tuple[str, ...], list[float]] = {}  # buckets, the sum last
         self.started = time.time()
@@ -64,15 +82,23 @@ class Metrics:
             dry_run = "All" if "dryRun=All" in request.query else ""
             verb = _VERBS.get(info.verb, info.verb.upper())
             labels = ("apiserver", dry_run, info.group, info.resource, scope, info.subresource, verb, info.version)
+        if labels not in self.durations and len(self.durations) >= SERIES_MAX:
+            labels = OTHER  # paths are the clients' to make up: they must not fill our memory
         key = (str(code), *labels)
         self.requests[key] = self.requests.get(key, 0) + 1
-        if labels[6] == "WATCH":
-            return  # a watch is over when its client wants, which says nothing about this server
         buckets = self.durations.get(labels)
         if buckets is None:
             buckets = self.durations[labels] = [0.0] * (len(DURATION_BUCKETS_S) + 2)
+        if labels[6] == "WATCH":
+            return  # a watch is over when its client wants, which says nothing about this server
         buckets[bisect_left(DURATION_BUCKETS_S, seconds)] += 1
         buckets[-1] += seconds
+
+    def committed(self, entries: Sequence[Entry]) -> None:
+        """A log listener: counts commits and what is in them."""
+        self.commit_sizes[bisect_left(COMMIT_BUCKETS, len(entries))] += 1
+        self.events += len(entries)
+        self.changes += sum([len(entry.changes) for entry in entries])
 
     def collect(self) -> Iterator[Any]:
         """The metric families, as prometheus-client wants them of a collector."""
@@ -92,10 +118,18 @@ class Metrics:
             "apiserver_request_duration_seconds", "Seconds until the answer, watches aside.", labels=DURATION_LABELS
         )
         for labels, values in self.durations.items():
-            duration.add_metric(labels, _cumulative(values[:-1]), values[-1])
+            duration.add_metric(labels, _cumulative(DURATION_BUCKETS_S, values[:-1]), values[-1])
         yield duration
-        for name, (about, read) in self.gauges.items():
-            yield GaugeMetricFamily(name, about, read())
+        commits = HistogramMetricFamily("ledger_log_commit_events", "Events that shared one durable commit.")
+        commits.add_metric((), _cumulative(COMMIT_BUCKETS, self.commit_sizes), float(self.events))
+        yield commits
+        yield CounterMetricFamily("ledger_log_events_total", "Events appended to the log.", self.events)
+        yield CounterMetricFamily("ledger_log_changes_total", "Changes of objects appended to the log.", self.changes)
+        for gauge in self.gauges:
+            family = GaugeMetricFamily(gauge.name, gauge.about, labels=gauge.labels)
+            for names, value in gauge.read().items():
+                family.add_metric(names, value)
+            yield family
         usage = resource.getrusage(resource.RUSAGE_SELF)
         yield CounterMetricFamily("process_cpu_seconds_total", "CPU time used.", usage.ru_utime + usage.ru_stime)
         yield GaugeMetricFamily("process_start_time_seconds", "When the process began.", self.started)
@@ -110,9 +144,9 @@ class Metrics:
         return Response(200, [("content-type", content_type)], generate_latest(registry))
 
 
-def _cumulative(counts: list[float]) -> list[tuple[str, float]]:
+def _cumulative(bounds: Sequence[float], counts: Sequence[float]) -> list[tuple[str, float]]:
     pairs, total = [], 0.0
-    for bound, count in zip([*map(str, DURATION_BUCKETS_S), "+Inf"], counts, strict=True):
+    for bound, count in zip([*(f"{bound:g}" for bound in bounds), "+Inf"], counts, strict=True):
         total += count
         pairs.append((bound, total))
     return pairs

@@ -26,7 +26,7 @@ from ledger.pipeline.authentication import with_authentication
 from ledger.pipeline.authorization import with_authorization
 from ledger.pipeline.cors import with_cors
 from ledger.pipeline.impersonation import with_impersonation
-from ledger.pipeline.maxinflight import with_max_in_flight_limit
+from ledger.pipeline.maxinflight import InFlight, with_max_in_flight_limit
 from ledger.pipeline.panic import with_panic_recovery
 from ledger.pipeline.record import Recorder, with_recorder
 from ledger.pipeline.requestinfo import with_request_info
@@ -45,6 +45,7 @@ class ChainConfig:
     mutating_requests_in_flight_max: int = 200
     request_timeout_s: float = 60.0
     cors_origins: Sequence[re.Pattern[str]] = ()
+    in_flight: InFlight | None = None  # counts for metrics
 
 
 def build_chain(handler: Handler, config: ChainConfig) -> Handler:
@@ -55,6 +56,8 @@ def build_chain(handler: Handler, config: ChainConfig) -> Handler:
     handler = with_cors(handler, config.cors_origins)
     handler = with_panic_recovery(handler)
     handler = with_timeout_for_non_long_running_requests(handler, config.request_timeout_s)
-    handler = with_max_in_flight_limit(handler, config.requests_in_flight_max, config.mutating_requests_in_flight_max)
+    handler = with_max_in_flight_limit(
+        handler, config.requests_in_flight_max, config.mutating_requests_in_flight_max, config.in_flight
+    )
     handler = with_request_info(handler)
     return with_recorder(handler, config.recorder)

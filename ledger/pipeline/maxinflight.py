@@ -14,10 +14,23 @@ from ledger.pipeline.longrunning import is_long_running
 _READS = frozenset({"get", "list", "watch"})
 
 
-def with_max_in_flight_limit(handler: Handler, reads_max: int, writes_max: int) -> Handler:
+class InFlight:
+    """How many requests are being answered now."""
+
+    def __init__(self) -> None:
+        self.counts = {"reads": 0, "writes": 0}
+
+    def by_kind(self) -> dict[tuple[str, ...], float]:
+        """As apiserver_current_inflight_requests names them."""
+        return {("readOnly",): float(self.counts["reads"]), ("mutating",): float(self.counts["writes"])}
+
+
+def with_max_in_flight_limit(
+    handler: Handler, reads_max: int, writes_max: int, counter: InFlight | None = None
+) -> Handler:
     """Answers 429 above the limit; 0 means no limit. Follows WithMaxInFlightLimit in k8s.io/apiserver."""
     limits = {"reads": reads_max, "writes": writes_max}
-    in_flight = {"reads": 0, "writes": 0}
+    in_flight = (counter or InFlight()).counts
 
     async def limited(request: Request) -> Response:
         assert request.info is not None

@@ -52,6 +52,7 @@ from ledger.handlers.version import version_handler
 from ledger.log.event import Event
 from ledger.pipeline.chain import ChainConfig, build_chain
 from ledger.pipeline.flood import Flood
+from ledger.pipeline.maxinflight import InFlight
 from ledger.pipeline.record import Recorder
 from ledger.projections.store import Store
 from ledger.registry.behaviours import Behaviours
@@ -64,6 +65,7 @@ from ledger.scheme.scheme import builtin
 from ledger.server.allocation import SERVICES, quota_status, service_allocator
 from ledger.server.config import Config
 from ledger.server.controllers import controllers
+from ledger.server.gauges import gauges
 from ledger.server.health import health
 from ledger.server.network import service_ip
 from ledger.server.pages import pages
@@ -135,7 +137,9 @@ def build(
     registry = Registry(store, behaviour, admission, clock, new_uid, new_suffix, allocators)
     encoder = Encoder(behaviour, _clock_of_readers(config, store, clock))
     api = Api(store, registry, behaviour, schemes.now, encoder, clock, lambda: 3600.0)
-    metrics = Metrics({"ledger_log_revision": ("Last revision of the log.", lambda: float(store.head()))})
+    in_flight = InFlight()
+    metrics = Metrics(gauges(store, schemes.now, in_flight.by_kind))
+    store.engine.subscribe(metrics.committed)
     checks = health(lambda: "", started.is_set, draining.is_set)
     exact: dict[str, Handler] = {
         "/version": version_handler(),
@@ -204,6 +208,7 @@ def build(
         config.max_mutating_requests_inflight,
         config.request_timeout_s,
         config.cors_allowed_origins,
+        in_flight,
     )
 
     async def boot(port: int) -> int:
