@@ -35,15 +35,14 @@ class GarbageCollector:
         self.client, self.index = client, Ownership()
 
     def begin(self, view: View) -> Iterable[Key]:
-        scheme = self.client.scheme()
-        self.index.load(view, scheme)
-        waiting = [
-            stored.key
-            for definition in scheme.definitions.values()
-            if definition.storage is None
-            for stored in view.scan(definition.group_resource)
-            if _is_waiting(stored.body)
-        ]
+        self.index.clear()
+        waiting = []
+        for definition in self.client.scheme().definitions.values():
+            if definition.storage is None:
+                for stored in view.scan(definition.group_resource):
+                    self.index.add(stored)
+                    if _is_waiting(stored.body):
+                        waiting.append(stored.key)
         return [*self.index.owned(), *waiting]
 
     def observe(self, item: WatchItem) -> Iterator[Key]:

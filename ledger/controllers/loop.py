@@ -99,6 +99,7 @@ async def run(store: Store, controllers: Sequence[Controller]) -> None:
         while True:
             try:
                 await _follow(store, controllers, queues)
+                nursery.cancel_scope.cancel()
                 return  # the log was closed
             except Compacted:
                 _log.warning("controllers fell behind the log; they look at everything again")

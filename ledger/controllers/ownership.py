@@ -11,9 +11,8 @@ from typing import Any
 import orjson
 
 from ledger.apimachinery.resource import Key
-from ledger.projections.api import View
+from ledger.projections.api import Stored
 from ledger.projections.watch import WatchItem
-from ledger.scheme.scheme import Scheme
 
 Reference = dict[str, Any]
 
@@ -23,13 +22,12 @@ class Ownership:
         self._owners_of: dict[Key, list[Reference]] = {}
         self._dependents_of: dict[str, set[Key]] = {}  # of an owner's uid
 
-    def load(self, view: View, scheme: Scheme) -> None:
+    def clear(self) -> None:
         self._owners_of.clear()
         self._dependents_of.clear()
-        for definition in scheme.definitions.values():
-            if definition.storage is None:
-                for stored in view.scan(definition.group_resource):
-                    self._put(stored.key, stored.body)
+
+    def add(self, stored: Stored) -> None:
+        self._put(stored.key, stored.body)
 
     def follow(self, item: WatchItem) -> tuple[list[Reference], list[Reference]]:
         """Takes a change in; the references of its object before and after."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def test_a_failure_is_tried_again_later_and_later(tmp_path: Path) -> None:
         async with Running(ledger, [recording]):
             await trio.sleep(1)
         times = [when for _, when in recording.calls]
-        waits = [round((after - before) / BACKOFF_FIRST_S) for before, after in zip(times, times[1:], strict=False)]
+        waits = [round((after - before) / BACKOFF_FIRST_S) for before, after in pairwise(times)]
         assert waits == [1, 2, 4, 8]
 
     trio.run(scenario, clock=trio.testing.MockClock(autojump_threshold=0.01))
