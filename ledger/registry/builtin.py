@@ -176,7 +176,7 @@ class Builtins:
         errors = validate_create(definition, obj, context)
         if errors:
             raise self._invalid(definition, obj, errors)
-        context.warnings += getattr(strategies, "warnings", lambda *a: [])(definition, obj, None)
+        context.warnings += strategies.warnings(definition, obj, None)
         strategies.canonicalize(definition, obj, context)
 
     def before_update(
@@ -187,7 +187,7 @@ class Builtins:
         errors = validate_update(definition, obj, old, context, subresource)
         if errors:
             raise self._invalid(definition, obj, errors)
-        context.warnings += getattr(strategies, "warnings", lambda *a: [])(definition, obj, old)
+        context.warnings += strategies.warnings(definition, obj, old, subresource)
         strategies.canonicalize(definition, obj, context)
 
     def _invalid(self, definition: ResourceDefinition, obj: Object, errors: list[FieldError]) -> StatusError:

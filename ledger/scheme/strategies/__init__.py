@@ -4,6 +4,7 @@ Data first (ledger/scheme/data/{traits,defaults,disabled_fields}.json), named fu
 Nothing here waits or reads a clock; time and user arrive in a `Context`. docs/adr/0010 says why.
 """
 
+from ledger.scheme.strategies.advice import warnings
 from ledger.scheme.strategies.context import Context
 from ledger.scheme.strategies.defaults import default, default_kind
 from ledger.scheme.strategies.prepare import (
@@ -15,6 +16,7 @@ from ledger.scheme.strategies.prepare import (
     reset_fields,
     reset_fields_filter,
 )
+from ledger.scheme.strategies.validation import validate_create, validate_update
 
 __all__ = [
     "Context",
@@ -27,4 +29,7 @@ __all__ = [
     "prepare_for_update",
     "reset_fields",
     "reset_fields_filter",
+    "validate_create",
+    "validate_update",
+    "warnings",
 ]

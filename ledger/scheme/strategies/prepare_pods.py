@@ -145,7 +145,7 @@ def _apparmor_from_annotations(obj: Object, context: Context) -> None:
             key = _APPARMOR + container.get("name", "")
             if key not in annotations or get(container, "securityContext.appArmorProfile") is not None:
                 continue
-            profile = _apparmor_profile(annotations[key])
+            profile = app_armor_profile(annotations[key])
             if profile is None or profile != pod_profile:
                 text = 'deprecated since v1.30; use the "appArmorProfile" field instead'
                 context.warnings.append(f"metadata.annotations[{key}]: {text}")
@@ -153,7 +153,7 @@ def _apparmor_from_annotations(obj: Object, context: Context) -> None:
                 container["securityContext"] = (container.get("securityContext") or {}) | {"appArmorProfile": profile}
 
 
-def _apparmor_profile(annotation: str) -> dict[str, str] | None:
+def app_armor_profile(annotation: str) -> dict[str, str] | None:
     if annotation in ("unconfined", "runtime/default"):
         return {"type": "Unconfined" if annotation == "unconfined" else "RuntimeDefault"}
     name = annotation.removeprefix("localhost/")

@@ -39,7 +39,12 @@ class GoValue:
 def internal_spec(spec: Object) -> Object:
     """The spec with what all versions share at its top; the given one is not changed."""
     versions = [dict(version) for version in spec.get("versions") or ()]
-    inner: Object = {**spec, "versions": versions, "version": versions[0].get("name", "") if versions else ""}
+    inner: Object = {
+        **spec,
+        "given": spec,
+        "versions": versions,
+        "version": versions[0].get("name", "") if versions else "",
+    }
     for field, top in _HOISTED.items():
         values = [version.get(field) for version in versions]
         if versions and all(same(value, values[0]) for value in values):

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ledger.apimachinery.resource import Schema
+from ledger.scheme.cel_rules import RuleError, check_syntax
+from ledger.scheme.strategies.validation.crd_internal import shown_rule
 from ledger.scheme.strategies.validation.findings import Findings
 from ledger.scheme.string_formats import known_format
 from ledger.scheme.structural import META_FIELDS
@@ -205,12 +207,22 @@ def _rules(found: Findings, schema: Schema, path: str) -> None:
             found.invalid(f"{at}.message", message, "must not contain line breaks")
         elif _LINE_BREAK.search(text) and not message.strip():
             found.required(f"{at}.message", "message must be specified if rule contains line breaks")
+        else:
+            _syntax(found, rule, text, f"{at}.rule")
         expression = rule.get("messageExpression") or ""
         if expression and not expression.strip():
             found.required(f"{at}.messageExpression", "messageExpression must be non-empty if specified")
         if rule.get("reason") is not None and rule["reason"] not in REASONS:
             found.not_supported(f"{at}.reason", rule["reason"], REASONS)
         _field_path(found, schema, rule.get("fieldPath") or "", f"{at}.fieldPath")
+
+
+def _syntax(found: Findings, rule: dict[str, Any], text: str, path: str) -> None:
+    try:
+        check_syntax(text)
+    except RuleError as error:
+        value: Any = shown_rule(rule)
+        found.invalid(path, value, f"compilation failed: {error}")
 
 
 def _field_path(found: Findings, schema: Schema, given: str, path: str) -> None:

@@ -213,7 +213,7 @@ def _spec(found: Findings, spec: Object, lenience: _Lenience) -> None:
 def _versions(found: Findings, spec: Object) -> None:
     """What the list of versions must be as a whole."""
     versions = spec["versions"]
-    value: Any = shown_versions(versions)
+    value: Any = shown_versions(versions) if "versions" in spec["given"] else None
     names = [version.get("name", "") for version in versions]
     if len(set(names)) < len(names):
         found.invalid("spec.versions", value, "must contain unique version names")
@@ -403,7 +403,10 @@ def _conversion(found: Findings, path: str, conversion: dict[str, Any] | None, l
     elif client.get("url") is not None:
         webhook_url(found, f"{at}.url", client["url"])
     else:
-        webhook_service(found, f"{at}.service", client["service"])
+        # Upstream hands name and namespace over the wrong way round, so each is missed under the other's name.
+        service = client["service"]
+        swapped = {**service, "name": service.get("namespace"), "namespace": service.get("name")}
+        webhook_service(found, f"{at}.service", swapped)
     _review_versions(found, f"{path}.conversionReviewVersions", versions, lenience.review_versions)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 
 _BEGIN = re.compile(rb"(?:^|\n)-----BEGIN ([^\n]*)-----[ \t]*\r?\n")
 
@@ -120,3 +121,48 @@ def key_error(request: x509.CertificateSigningRequest) -> tuple[str | None, str]
             return None, ""
         return f"{key.key_size}-bit modulus", "RSA keys must have modulus size 3072 or 4096"
     return None, "unknown public key type; supported types are Ed25519, ECDSA, and RSA"
+
+
+def key_pair_error(certificate_data: bytes, key_data: bytes) -> str:
+    """What is wrong with a certificate and its key for TLS (tls.X509KeyPair), or nothing."""
+    ours = blocks(certificate_data)
+    certificates = [block for block in ours if block.type == "CERTIFICATE"]
+    if not certificates:
+        return _no_certificate([block.type for block in ours])
+    theirs = blocks(key_data)
+    key_block = next((one for one in theirs if one.type == "PRIVATE KEY" or one.type.endswith(" PRIVATE KEY")), None)
+    if key_block is None:
+        return _no_key([block.type for block in theirs])
+    leaf = certificate(certificates[0].content)
+    if leaf is None:
+        return "x509: malformed certificate"
+    try:
+        key = load_der_private_key(key_block.content, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return "tls: failed to parse private key"
+    public = leaf.public_key()
+    if type(public) is not type(key.public_key()):
+        return "tls: private key type does not match public key type"
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if public.public_bytes(*form) != key.public_key().public_bytes(*form):
+        return "tls: private key does not match public key"
+    return ""
+
+
+def _no_certificate(skipped: list[str]) -> str:
+    if not skipped:
+        return "tls: failed to find any PEM data in certificate input"
+    if len(skipped) == 1 and skipped[0].endswith("PRIVATE KEY"):
+        what = "but did find a private key; PEM inputs may have been switched"
+        return f"tls: failed to find certificate PEM data in certificate input, {what}"
+    what = "PEM block in certificate input after skipping PEM blocks of the following types"
+    return f'tls: failed to find "CERTIFICATE" {what}: [{" ".join(skipped)}]'
+
+
+def _no_key(skipped: list[str]) -> str:
+    if not skipped:
+        return "tls: failed to find any PEM data in key input"
+    if skipped == ["CERTIFICATE"]:
+        return "tls: found a certificate rather than a key in the PEM for the private key"
+    what = "in key input after skipping PEM blocks of the following types"
+    return f'tls: failed to find PEM block with type ending in "PRIVATE KEY" {what}: [{" ".join(skipped)}]'
