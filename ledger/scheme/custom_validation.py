@@ -19,13 +19,15 @@ from ledger.apimachinery.names import (
     is_qualified_name,
 )
 from ledger.apimachinery.objectmeta import validate_object_meta, validate_object_meta_update
-from ledger.apimachinery.resource import Object
+from ledger.apimachinery.resource import Object, Schema
+from ledger.scheme.cel_rules import has_rules, rule_errors
 from ledger.scheme.definition import ResourceDefinition, ScalePaths, Version
-from ledger.scheme.schema_validation import UNKNOWN, validate
+from ledger.scheme.schema_validation import NO_PATH, UNKNOWN, validate
 from ledger.scheme.structural import Structural, structural
 from ledger.scheme.structural_lists import validate_lists
 
 INT32_MAX = (1 << 31) - 1
+_BEFORE_RULES = ("NotSupported", "Required", "TooLong", "TooMany", "TypeInvalid")
 _STANDARD_FINALIZERS = ("orphan", "foregroundDeletion", "kubernetes")
 
 
@@ -40,7 +42,8 @@ def validate_create(definition: ResourceDefinition, version: Version, obj: Objec
     if version.structural is None:
         return errors
     node = structural(version.structural)
-    return errors + embedded_errors(obj, node, "") + validate_lists(obj, node)
+    errors += embedded_errors(obj, node, "") + validate_lists(obj, node)
+    return errors + _rule_errors(version.structural, obj, UNKNOWN, errors)
 
 
 def validate_update(
@@ -63,7 +66,18 @@ def validate_update(
         errors += embedded_errors(obj, node, "")
     if not validate_lists(old, node):
         errors += validate_lists(obj, node)
-    return errors
+    return errors + _rule_errors(version.structural, obj, old, errors)
+
+
+def _rule_errors(schema: Schema, obj: Object, old: Any, errors: list[FieldError]) -> list[FieldError]:
+    """What rules say, unless something more basic is wrong."""
+    if not has_rules(schema):
+        return []
+    if any(error.type in _BEFORE_RULES for error in errors):
+        text = "some validation rules were not checked because the object was invalid"
+        why = f"{text}; correct the existing errors to complete validation"
+        return [field.invalid(NO_PATH, None, why)]
+    return rule_errors(schema, obj, old)
 
 
 def _kind_errors(version: Version, obj: Object) -> list[FieldError]:

@@ -54,8 +54,8 @@ def _translated(pattern: str) -> str:
             place += _escape_length(pattern, place)
             continue
         if in_class:
-            if one == "[" and (found := re.match(r"\[:(\^?)(\w+):\]", pattern[place:])) and found[2] in _POSIX:
-                if found[1]:
+            if one == "[" and (found := re.match(r"\[:(\^?)(\w+):\]", pattern[place:])):
+                if found[1] or found[2] not in _POSIX:
                     raise PatternError(f"error parsing regexp: invalid character class range: `{found[0]}`")
                 out.append(_POSIX[found[2]])
                 place += len(found[0])
@@ -117,6 +117,9 @@ def _words(pattern: str, error: str) -> str:
     """What Go calls it."""
     position = re.search(r"at position (\d+)", error)
     at = int(position[1]) if position else 0
+    if "min repeat greater than max repeat" in error:
+        counts = re.search(r"\{\d*,?\d*\}", pattern[max(0, at - 1) :])
+        return f"invalid repeat count: `{counts[0] if counts else pattern}`"
     if "unterminated subpattern" in error:
         return f"missing closing ): `{pattern}`"
     if "unbalanced parenthesis" in error:
