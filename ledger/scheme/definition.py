@@ -95,9 +95,10 @@ class ResourceDefinition:
         None  # where objects are kept when another resource owns them (events.k8s.io -> events)
     )
 
-    @property
-    def group_resource(self) -> GroupResource:
-        return GroupResource(self.group, self.resource)
+    group_resource: GroupResource = field(init=False, repr=False, compare=False)  # asked for many times a request
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "group_resource", GroupResource(self.group, self.resource))
 
     @property
     def stored_as(self) -> GroupResource:
