@@ -16,16 +16,16 @@ AGGREGATED = {"g": "apidiscovery.k8s.io", "v": "v2", "as": "APIGroupDiscoveryLis
 _AS = ";g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
-def discovery_handler(scheme: Callable[[], Scheme], server_address: str) -> Handler:
+def discovery_handler(scheme: Callable[[Request], Scheme], server_address: str) -> Handler:
     """Answers every path with at most three segments under /api or /apis.
 
-    `server_address`: the host:port in /api. Raises StatusError 404, 405, 406; an unknown group is a plain-text 404.
+    `scheme`: the kinds of the moment a request asks for. `server_address`: the host:port in /api. Raises StatusError 404, 405, 406; an unknown group is a plain-text 404.
     """
 
     async def discover(request: Request) -> Response:
         assert request.info is not None
         segments = request.info.path.removesuffix("/").split("/")[1:]
-        now = scheme()
+        now = scheme(request)
         if segments == ["api"]:
             check_route(request)
             return _root(request, now, discovery.api_versions(server_address), core=True)

@@ -24,6 +24,10 @@ class Moments:
             return None
         return resolve(self.store, info.moment)
 
+    def scheme_of(self, request: Request) -> Scheme:
+        """The kinds that existed at the moment of a request. Raises as `revision`."""
+        return self.scheme(self.revision(request))
+
     def scheme(self, revision: int | None) -> Scheme:
         return self._scheme() if revision is None else self._scheme_at(revision)
 

@@ -23,12 +23,12 @@ from ledger.scheme.scheme import Scheme
 _YEAR_S = 365 * 24 * 3600
 
 
-def openapi_handler(scheme: Callable[[], Scheme]) -> Handler:
+def openapi_handler(scheme: Callable[[Request], Scheme]) -> Handler:
     """Answers whatever is under /openapi. The first request after a change of the scheme builds the document."""
 
     async def describe(request: Request) -> Response:
         assert request.info is not None
-        path, now = request.info.path, scheme()
+        path, now = request.info.path, scheme(request)
         if path == "/openapi/v2":
             return await _v2(request, now)
         if path == "/openapi/v3":

@@ -10,11 +10,11 @@ from ledger.apimachinery.negotiation import JSON
 from ledger.scheme.scheme import Scheme
 
 
-def root_handler(scheme: Callable[[], Scheme], other_paths: Callable[[], Iterable[str]]) -> Handler:
+def root_handler(scheme: Callable[[Request], Scheme], other_paths: Callable[[], Iterable[str]]) -> Handler:
     """Answers any method. `other_paths`: what there is beside the API groups ("/healthz", "/metrics", ...)."""
 
     async def root(request: Request) -> Response:
-        paths = sorted({*api_paths(scheme()), *other_paths()})
+        paths = sorted({*api_paths(scheme(request)), *other_paths()})
         return Response(200, [("content-type", JSON)], json_codec.dumps_pretty({"paths": paths}))
 
     return root

@@ -124,6 +124,7 @@ def build(
     """The whole server but its sockets."""
     started = trio.Event()
     schemes = Schemes(store, builtin(config.runtime_config), definition_of)
+    moments = Moments(store, schemes.now, schemes.at)
     rbac = _rbac(store)
     flows = _flow_schemas(store)
     authorize = _authorize(config, rbac)
@@ -149,10 +150,10 @@ def build(
         "/flagz": flagz_handler(config.flags()),
     }
     # What / lists beside the API groups; the rest is added below, and looked up when somebody asks.
-    exact["/"] = root_handler(schemes.now, lambda: [*checks.paths(), *(path for path in exact if path != "/")])
-    discover = discovery_handler(schemes.now, f"{service_ip(config.service_cluster_ip_range)}:443")
+    exact["/"] = root_handler(moments.scheme_of, lambda: [*checks.paths(), *(path for path in exact if path != "/")])
+    discover = discovery_handler(moments.scheme_of, f"{service_ip(config.service_cluster_ip_range)}:443")
 
-    openapi = openapi_handler(schemes.now)
+    openapi = openapi_handler(moments.scheme_of)
 
     health_roots: dict[str, Maybe] = dict.fromkeys(("healthz", "livez", "readyz"), checks)
     prefixes: dict[str, Maybe] = {
@@ -193,7 +194,7 @@ def build(
     special["", "nodes", "proxy"] = node_proxy
     special |= {("", "pods", one): stream for one in ("exec", "attach", "portforward")}
     special["", "componentstatuses", ""] = component_statuses(COMPONENTS)
-    handler = Resources(api, Moments(store, schemes.now, schemes.at), Paths(exact, prefixes), special, config.read_only)
+    handler = Resources(api, moments, Paths(exact, prefixes), special, config.read_only)
     # A ledger that is only read records nothing of its readers: it may be another server's, or evidence.
     flood = Flood(ignore if config.read_only else store.note)
     recorder = Recorder(

@@ -26,7 +26,7 @@ SCENARIOS = [  # the last one was recorded with its port left in
 
 
 def discovering(scheme: Scheme = DEFAULT, address: str = "192.0.2.1:6443") -> Handler:
-    return discovery_handler(lambda: scheme, address)
+    return discovery_handler(lambda _: scheme, address)
 
 
 @pytest.mark.shared
@@ -79,7 +79,7 @@ def test_curl_and_browsers_get_indented_json() -> None:
 
 
 def test_the_root_lists_groups_versions_and_what_else_there_is() -> None:
-    answer = send(root_handler(lambda: DEFAULT, lambda: ["/healthz"]), request("GET", "/"))
+    answer = send(root_handler(lambda _: DEFAULT, lambda: ["/healthz"]), request("GET", "/"))
     paths = json.loads(answer.body)["paths"]
     assert paths == sorted(paths)
     assert {"/api/v1", "/apis/apps", "/apis/autoscaling/v2", "/healthz", "/openapi/v3"} <= set(paths)

@@ -18,7 +18,7 @@ from tests.handlers.corpus import facts, request, send
 DEFAULT = builtin()
 EVERYTHING = builtin(RuntimeConfig.parse("api/all=true"))
 RECORDED = [(DEFAULT, ""), (EVERYTHING, "-api-all")]
-HANDLER = openapi_handler(lambda: DEFAULT)
+HANDLER = openapi_handler(lambda _: DEFAULT)
 
 
 def without_prose(value: Any) -> Any:
