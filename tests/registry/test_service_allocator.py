@@ -63,6 +63,8 @@ def test_families_and_addresses_follow_from_what_is_asked_for(
     ({"ipFamilyPolicy": "RequireDualStack"}, "this cluster is not configured for dual-stack services"),
     ({"ipFamilies": ["IPv6"]},               'Invalid value: "IPv6": not configured on this cluster'),
     ({"type": "NodePort", "ports": [{"port": 1, "nodePort": 30001}]}, "provided port is already allocated"),
+    ({"type": "NodePort", "ports": [{"name": "a", "port": 1, "nodePort": 30002}, {"name": "b", "port": 2, "nodePort": 30002}]},
+     "spec.ports[1].nodePort: Invalid value: 30002: provided port is already allocated"),
     ({"type": "NodePort", "ports": [{"port": 1, "nodePort": 80}]},    "The range of valid ports is 30000-30003"),
 ])  # fmt: skip
 def test_what_cannot_be_had_is_refused_with_the_reason(spec: dict[str, Any], why: str, tmp_path: Path) -> None:

@@ -187,7 +187,8 @@ def _node_ports(service: Object, before: Spec, claim: PortClaim) -> None:
             port["nodePort"] = _any_port(claim)
         else:
             port["nodePort"] = wanted
-            if wanted not in held and wanted not in shared.values():
+            known = held | set(shared.values()) if before else {shared.get(number)}
+            if wanted not in known:
                 _take(claim, wanted, name, at)
         shared.setdefault(number, port["nodePort"])
 
