@@ -22,6 +22,7 @@ from ledger.registry.options import DeleteOptions, delete_options, query_of, wri
 from ledger.registry.registry import Call
 
 EVICTION = GVK("policy", "v1", "Eviction")
+OLD_EVICTION = GVK("policy", "v1beta1", "Eviction")  # its fields are the same; old clients know no other
 BUDGETS = GroupResource("policy", "poddisruptionbudgets")
 DISRUPTED_PODS_MAX = 2000
 NO_ROOM = "Cannot evict pod as it would violate the pod's disruption budget."
@@ -34,7 +35,8 @@ async def evict(api: Api, call: Call) -> Response:
     options = write_options(query, "CreateOptions")
     body = await call.request.read_body()
     content_type = call.request.headers.get("content-type")
-    eviction, warnings = api.behaviour.decode_kind(EVICTION, body, content_type, options.field_validation)
+    kind = OLD_EVICTION if OLD_EVICTION.api_version.encode() in body else EVICTION
+    eviction, warnings = api.behaviour.decode_kind(kind, body, content_type, options.field_validation)
     warn(call.request, warnings)
     if eviction["metadata"].get("name", "") != call.name:
         raise bad_request("name in URL does not match name in Eviction object")
@@ -68,7 +70,8 @@ def _charge(api: Api, pod: Object, view: View, options: DeleteOptions) -> list[C
     budget = decode(stored[0])
     if not _is_ready(pod) and _lets_unready_go(budget):
         return []
-    charged = take_one(budget, pod["metadata"]["name"], rfc3339(api.clock()))
+    taken = take_one(budget, pod["metadata"]["name"], rfc3339(api.clock()))
+    charged = api.behaviour.redecode(definition, version, taken, "Ignore")[0]
     tracked = api.behaviour.track(definition, version, budget, charged, "kube-apiserver", "status", api.clock())
     return [] if options.dry_run else [change_of(definition, tracked, expect=stored[0].revision)]
 
