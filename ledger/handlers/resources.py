@@ -15,6 +15,7 @@ from ledger.handlers.get import get
 from ledger.handlers.list import list_objects
 from ledger.handlers.moments import Moments
 from ledger.handlers.patch import patch
+from ledger.handlers.paths import page_not_found
 from ledger.handlers.routes import Route, not_allowed, route
 from ledger.handlers.update import update
 from ledger.handlers.watch import watch
@@ -58,9 +59,11 @@ class Resources:
         path = info.path.rstrip("/") if info.path.count("/") <= 4 else info.path
         if not path.startswith(("/api/", "/apis/")) or path.count("/") < (3 if path.startswith("/api/") else 4):
             return await self.documents(request)
-        found = route(self.moments.scheme(revision), request.method, info.path)
+        scheme = self.moments.scheme(revision)
+        found = route(scheme, request.method, info.path)
         if found is None:
-            return await self.documents(request)
+            leads_nowhere = path.startswith("/apis/") and scheme.is_custom(path.split("/")[2])
+            return page_not_found() if leads_nowhere else await self.documents(request)
         call = Call(request, found.definition, found.version, found.subresource, found.namespace, found.name)
         if found.version.deprecation_warning:
             warn(request, [found.version.deprecation_warning])

@@ -98,9 +98,7 @@ class Customs:
         wanted = definition.versions[definition.storage_version].kind
         if obj["apiVersion"] == wanted.api_version:
             return {**obj}
-        stored = {**deepcopy(obj), "apiVersion": wanted.api_version}
-        _coerce(definition, stored)
-        return stored
+        return _converted(definition, deepcopy(obj), wanted)
 
     def hub(self, definition: ResourceDefinition, stored: Object, live: Object) -> Object:
         return live
@@ -110,8 +108,7 @@ class Customs:
         _coerce(definition, obj)
         _defaulted(definition, obj)
         if obj["apiVersion"] != version.kind.api_version:
-            obj["apiVersion"] = version.kind.api_version
-            _coerce(definition, obj)
+            _converted(definition, obj, version.kind)
         obj["kind"] = version.kind.kind
         return obj
 
@@ -207,6 +204,20 @@ def _coerce(definition: ResourceDefinition, obj: Object) -> list[str]:
     if (group, obj["kind"]) != (definition.group, definition.kind):
         return []
     return coerce(obj, _node(definition, obj), GVK(group, name, definition.kind))
+
+
+def _converted(definition: ResourceDefinition, obj: Object, kind: GVK) -> Object:
+    """The object in another version, in place: the name of the version changes, and its schema prunes.
+
+    StatusError 500 where a webhook would have to convert.
+    """
+    if definition.traits.more["conversion"].get("strategy") == "Webhook":
+        given = f"{obj['apiVersion']}, Kind={obj['kind']}"
+        why = f"this server does not call conversion webhooks; {kind.api_version} cannot be made of it"
+        raise StatusError(500, "", f"conversion webhook for {given} failed: {why}")
+    obj["apiVersion"] = kind.api_version
+    _coerce(definition, obj)
+    return obj
 
 
 def _node(definition: ResourceDefinition, obj: Object) -> Structural | None:
