@@ -93,3 +93,10 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 def test_the_index_of_decisions_names_each_of_them() -> None:
     index = (DOCS / "adr" / "README.md").read_text()
     assert [page.name for page in sorted((DOCS / "adr").glob("0*.md")) if page.name not in index] == []
+
+
+def test_the_page_on_flags_names_each_flag_of_the_server(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    flags = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out)) - {"--help"}
+    assert {flag for flag in flags if f"`{flag}" not in (DOCS / "flags.md").read_text()} == set()
