@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import ipaddress
 import os
 import re
@@ -34,6 +35,7 @@ QUIET_S = 1.0  # what is done sooner needs no progress bar
 def main(argv: list[str]) -> int:
     """0 after an orderly end; 1 when the server cannot start or goes on no longer; 2 for a wrong command line."""
     config = parse(argv)
+    gc.disable()  # nothing that is loaded and made until the server is ready is garbage; it turns this on again
     from ledger.server.serve import StartError, run
 
     try:
@@ -41,6 +43,8 @@ def main(argv: list[str]) -> int:
     except StartError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
+    finally:
+        gc.enable()
     return 0
 
 

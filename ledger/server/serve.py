@@ -78,6 +78,7 @@ async def _main(config: Config, announce: Announce, progress: Progress | None) -
                 announce(url, _write_kubeconfig(config, credentials, url))
                 gc.collect()
                 gc.freeze()
+                gc.enable()
                 await _until_told_to_end(drain)  # the listener then ends by itself, within its grace period
             await app.stop()
             beside.cancel_scope.cancel()
