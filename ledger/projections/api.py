@@ -40,6 +40,10 @@ class Stored:
         self.key, self.revision, self.uid, self.api_version, self.kind = key, revision, uid, api_version, kind
         self.labels, self.fields, self.body = labels, fields, body
 
+    def written_in(self, api_version: str) -> bool:
+        """Whether the body is in this version, and can be shown as it is."""
+        return self.api_version == api_version
+
     def _replace(self, *, body: bytes, revision: int | None = None) -> Stored:
         """The same object with another body, at its revision or the one given."""
         revision = self.revision if revision is None else revision

@@ -9,6 +9,7 @@ in here. The header holds what selectors ask for, so that a list decodes no body
 from __future__ import annotations
 
 import struct
+from functools import cache
 from typing import Any
 
 import orjson
@@ -20,6 +21,7 @@ from ledger.log.event import Change
 from ledger.projections.api import Stored
 
 TABLE = "state"
+UID_BYTES = 36  # of a uid as Kubernetes makes them
 HEAD = struct.Struct(">QL")
 
 
@@ -56,6 +58,11 @@ def splice(body: bytes, revision: int) -> bytes:
     return b'%b"resourceVersion":"%d"%b%b' % (BODY_PREFIX, revision, comma, rest)
 
 
+@cache
+def _after_uid(api_version: str) -> bytes:
+    return f'","{api_version}","'.encode()
+
+
 class StoredRow(Stored):
     """An object of the state table: key and header are decoded when they are first asked for."""
 
@@ -66,6 +73,10 @@ class StoredRow(Stored):
         end = HEAD.size + header_bytes
         self.revision, self.body = revision, row[end:]
         self._key, self._header = key, row[HEAD.size : end]
+
+    def written_in(self, api_version: str) -> bool:
+        """Mostly answered by a glance at the header, which begins `["UID","VERSION",`."""
+        return self._header.startswith(_after_uid(api_version), UID_BYTES + 2) or self.api_version == api_version
 
     def __getattr__(self, name: str) -> Any:
         """Called for what is not filled in yet."""
