@@ -63,7 +63,7 @@ def request_error(data: bytes) -> str:
         request = x509.load_der_x509_csr(first.content)
         public_key = request.public_key()
     except (ValueError, UnsupportedAlgorithm):
-        return "asn1: structure error: tags don't match (16 vs {class:0 tag:0 length:0 isCompound:false})"
+        return _structure_error(first.content)
     try:
         if request.is_signature_valid:
             return ""
@@ -73,6 +73,30 @@ def request_error(data: bytes) -> str:
         return "crypto/rsa: verification error"
     kind = "Ed25519" if isinstance(public_key, ed25519.Ed25519PublicKey) else "ECDSA"
     return f"x509: {kind} verification failure"
+
+
+_PARAMETERS = (
+    "{optional:false explicit:false application:false private:false defaultValue:<nil> tag:<nil> stringType:0 "
+    "timeType:0 set:false omitEmpty:false}"
+)
+
+
+def _structure_error(der: bytes) -> str:
+    """What Go's asn1 says of what is no request at its very start; of what goes wrong later, the usual complaint."""
+    if len(der) < 2:
+        return f"asn1: syntax error: {'truncated tag or length' if der else 'sequence truncated'}"
+    tag, length, header = der[0], der[1], 2
+    if length & 0x80:
+        header += length & 0x7F
+        length = int.from_bytes(der[2:header], "big")
+    if tag != 0x30:
+        compound = "true" if tag & 0x20 else "false"
+        seen = f"{{class:{tag >> 6} tag:{tag & 0x1F} length:{length} isCompound:{compound}}}"
+        kind = f"{_PARAMETERS} certificateRequest @{header}"
+        return f"asn1: structure error: tags don't match (16 vs {seen}) {kind}"
+    if header + length > len(der):
+        return "asn1: syntax error: data truncated"
+    return "asn1: structure error: sequence tag mismatch"
 
 
 def certificates_error(data: bytes) -> str:
