@@ -22,6 +22,9 @@ from ledger.admission.namespace_lifecycle import NamespaceLifecycle
 from ledger.admission.node_taints import TaintNodesByCondition
 from ledger.admission.pod_security import PodSecurity
 from ledger.admission.pod_topology import PodTopologyLabels
+from ledger.admission.policies.hooks import Server
+from ledger.admission.policies.mutating import MutatingAdmissionPolicy
+from ledger.admission.policies.validating import ValidatingAdmissionPolicy
 from ledger.admission.priority import Priority
 from ledger.admission.runtime_class import RuntimeClass
 from ledger.admission.service_account import ServiceAccount
@@ -97,9 +100,11 @@ class Chain:
 
 
 def default_plugins(
-    new_suffix: Callable[[], str], authorize: Authorize, disabled: Sequence[str] = ()
+    new_suffix: Callable[[], str], authorize: Authorize, disabled: Sequence[str] = (), server: Server | None = None
 ) -> list[Plugin | Waiting]:
     """The plugins on by default, less the disabled ones. `new_suffix` ends generated names.
+
+    `server` is what admission policies need; without it there are none.
 
     ResourceQuota comes after everything else and needs more; the server adds it.
     """
@@ -121,5 +126,6 @@ def default_plugins(
         CertificateSubjectRestriction(),
         DefaultIngressClass(),
         PodTopologyLabels(),
+        *([MutatingAdmissionPolicy(server), ValidatingAdmissionPolicy(server)] if server is not None else ()),
     ]
     return [one for one in plugins if one.name not in disabled]

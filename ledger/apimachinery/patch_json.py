@@ -13,6 +13,7 @@ import re
 from typing import Any
 
 from ledger.apimachinery.gotext import json_kind, same
+from ledger.apimachinery.patch_merge import sort_keys
 from ledger.apimachinery.resource import Object
 from ledger.apimachinery.status import StatusError, bad_request
 
@@ -23,6 +24,10 @@ _FIELDS = ("op", "path", "from", "value")
 
 class PatchFailed(Exception):
     """Why an operation does not apply, in the library's words."""
+
+
+class TestFailed(PatchFailed):
+    """A "test" operation found another value."""
 
 
 def decode_json_patch(patch: Any, strict: bool = True) -> tuple[list[Object], list[str]]:
@@ -69,6 +74,7 @@ def apply_json_patch(document: Object, operations: list[Object]) -> Any:
     except PatchFailed as why:
         message = "the server rejected our request due to an error in our request"
         raise StatusError(422, "Invalid", message, {}) from why
+    target.sort()
     return target.root
 
 
@@ -78,6 +84,12 @@ class _Target:
     def __init__(self, root: Any) -> None:
         self.root = root
         self._copied_bytes = 0
+        self._reached: dict[int, Object] = {}  # the maps that paths led through, by identity
+
+    def sort(self) -> None:
+        """Puts the keys of maps that were reached in order, as they leave Go's maps; the others keep theirs."""
+        for reached in self._reached.values():
+            sort_keys(reached)
 
     def apply(self, operation: Object) -> None:
         match operation.get("op"):
@@ -104,13 +116,19 @@ class _Target:
             raise PatchFailed(f"{missing}: {path}: missing value")
         container = self.root
         for part in parts[1:-1]:
+            self._reach(container)
             try:
                 container = _get(container, _unescaped(part))
             except PatchFailed:
                 container = None
             if not isinstance(container, (dict, list)):
                 raise PatchFailed(f"{missing}: {path}: missing value")
+        self._reach(container)
         return container, _unescaped(parts[-1])
+
+    def _reach(self, container: Any) -> None:
+        if isinstance(container, dict):
+            self._reached[id(container)] = container
 
     def _add(self, path: str, value: Any, missing: str) -> None:
         container, key = self._find(path, missing)
@@ -161,7 +179,7 @@ class _Target:
             container, key = self._find(path, "test operation does not apply: is missing path")
             value = _get(container, key)
         if not same(value, operation.get("value")):
-            raise PatchFailed(f"testing value {path} failed: test failed")
+            raise TestFailed(f"testing value {path} failed: test failed")
 
 
 def _text(operation: Object, name: str, missing: str) -> str:

@@ -26,7 +26,7 @@ from ledger.scheme.cel.syntax import (
     Select,
 )
 from ledger.scheme.cel.types import UINT
-from ledger.scheme.cel.values import MISSING, NOTHING, Optional, Uint, equal, find, no_such_overload
+from ledger.scheme.cel.values import MISSING, NOTHING, MessageValue, Optional, Uint, equal, find, no_such_overload
 
 COST_MAX = 1_000_000  # as PerCallLimit in apiserver/pkg/apis/cel, in parts evaluated inside of loops
 OUT_OF_BUDGET = "operation cancelled: actual cost limit exceeded"
@@ -246,7 +246,7 @@ def _map(one: MapOf) -> Run:
 
 def _message(one: Message) -> Run:
     planned = [(name, plan(value), optional) for name, value, optional, _ in one.fields]
-    return lambda frame: dict(_entries(frame, planned))
+    return lambda frame: MessageValue(one.name, dict(_entries(frame, planned)))
 
 
 # --- macros ---

@@ -51,6 +51,16 @@ class Optional:
     cel_type = types.optional_of(types.DYN)
 
 
+class MessageValue(dict[str, Any]):
+    """A message an expression made: `Object.spec{replicas: 1}`. It remembers its name."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str, fields: Mapping[str, Any]) -> None:
+        super().__init__(fields)
+        self.name = name
+
+
 NOTHING = Optional(False)
 
 _TYPES: dict[type, Type] = {
@@ -72,6 +82,8 @@ def type_of(value: Any) -> Type:
         return known
     if isinstance(value, Type):
         return types.type_of(value)
+    if isinstance(value, MessageValue):
+        return Type(value.name)
     if isinstance(value, Mapping):
         return types.map_of(types.DYN, types.DYN)
     found: Type = value.cel_type

@@ -1,18 +1,29 @@
-"""The place where CEL expressions of admission policies and webhooks are checked.
-
-Nothing here compiles CEL; whoever can, sets `compile_error`.
-"""
+"""CEL expressions that choose devices (dynamic-resource-allocation/cel of k8s.io/kubernetes)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from ledger.scheme.cel import BOOL, DYN, STRING, CelError, Environment, Type
+from ledger.scheme.cel.types import map_of, message
 
-# (expression, what it must give: "bool", "string" or "patch", whether there are parameters) -> what is wrong, or "".
-CompileError = Callable[[str, str, bool], str]
+_DEVICES = Environment(
+    {
+        "device": message(
+            "DRADevice",
+            {
+                "driver": STRING,
+                "attributes": map_of(STRING, map_of(STRING, DYN)),
+                "capacity": map_of(STRING, map_of(STRING, Type("kubernetes.Quantity"))),
+                "allowMultipleAllocations": BOOL,
+            },
+        )
+    }
+)
 
 
-def _anything_goes(expression: str, result: str, has_params: bool) -> str:
-    return ""
-
-
-compile_error: CompileError = _anything_goes
+def compile_error(expression: str, result: str, has_params: bool) -> str:
+    """What is wrong with an expression about a device; "" when nothing is."""
+    try:
+        found = _DEVICES.compile(expression).result
+    except CelError as error:
+        return f"compilation failed: {error}"
+    return "" if found in (BOOL, DYN) else f"must evaluate to bool or the unknown type, not {found}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from ledger.apimachinery.names import is_dns1035_label, is_dns1123_subdomain, is_path_segment, is_qualified_name
 from ledger.apimachinery.resource import Object
+from ledger.scheme.cel.admission import Scope
 from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.strategies.context import Context
 from ledger.scheme.strategies.equality import same
@@ -59,15 +60,16 @@ def _policy(definition: ResourceDefinition, obj: Object, old: Spec | None) -> Fi
             found.required("spec.matchConstraints.resourceRules")
         if mutating:
             _mutable_operations(found, "spec.matchConstraints", constraints)
+    scope = Scope(parameters is not None)
     unchanged = old is not None and all(same(spec.get(k), old.get(k)) for k in ("paramKind", "matchConditions"))
     if not unchanged:
-        match_conditions(found, "spec.matchConditions", spec.get("matchConditions"), parameters is not None)
+        match_conditions(found, "spec.matchConditions", spec.get("matchConditions"), scope)
     for at, one in enumerate(spec.get("variables") or ()):
-        _variable(found, f"spec.variables[{at}]", one, parameters is not None)
+        _variable(found, f"spec.variables[{at}]", one, scope)
     if mutating:
-        _mutations(found, spec)
+        _mutations(found, spec, scope)
     else:
-        _validations(found, obj["metadata"].get("name", ""), spec)
+        _validations(found, obj["metadata"].get("name", ""), spec, scope)
     return found
 
 
@@ -120,44 +122,44 @@ def _mutable_operations(found: Findings, path: str, match: Spec) -> None:
             found.one_of(f"{path}.resourceRules.operations", one, ("*", "CONNECT", "CREATE", "UPDATE"))
 
 
-def _variable(found: Findings, path: str, one: Spec, has_params: bool) -> None:
+def _variable(found: Findings, path: str, one: Spec, scope: Scope) -> None:
     name = one.get("name", "")
     if not name.strip():
         found.required(f"{path}.name", "name is not specified")
     elif not re.fullmatch("[_a-zA-Z][_a-zA-Z0-9]*", name) or name in _RESERVED:
         found.invalid(f"{path}.name", name, "must be a valid CEL identifier")
-    expression(found, f"{path}.expression", one.get("expression", ""), "any", has_params, "expression is not specified")
+    expression(found, f"{path}.expression", one.get("expression", ""), "any", scope, "expression is not specified")
+    scope.name(name, one.get("expression", ""))
 
 
-def _validations(found: Findings, name: str, spec: Spec) -> None:
+def _validations(found: Findings, name: str, spec: Spec, scope: Scope) -> None:
     validations, annotations = spec.get("validations") or [], spec.get("auditAnnotations") or []
-    has_params = spec.get("paramKind") is not None
     if not validations and not annotations:
         found.required("spec.validations", _EMPTY)
         found.required("spec.auditAnnotations", _EMPTY)
         return
     for at, one in enumerate(validations):
-        _validation(found, f"spec.validations[{at}]", one, has_params)
+        _validation(found, f"spec.validations[{at}]", one, scope)
     if len(annotations) > 20:
         shown = [{"Key": one.get("key", ""), "ValueExpression": one.get("valueExpression", "")} for one in annotations]
         found.invalid("spec.auditAnnotations", shown, "must not have more than 20 auditAnnotations")
     keys: set[str] = set()
     for at, one in enumerate(annotations):
         path, key = f"spec.auditAnnotations[{at}]", one.get("key", "")
-        _audit_annotation(found, path, name, one, has_params)
+        _audit_annotation(found, path, name, one, scope)
         if key in keys:
             found.duplicate(f"{path}.key", key)
         keys.add(key)
 
 
-def _validation(found: Findings, path: str, one: Spec, has_params: bool) -> None:
+def _validation(found: Findings, path: str, one: Spec, scope: Scope) -> None:
     message, computed = one.get("message", ""), one.get("messageExpression", "")
     text = "expression is not specified"
-    expression(found, f"{path}.expression", one.get("expression", ""), "bool", has_params, text)
+    expression(found, f"{path}.expression", one.get("expression", ""), "bool", scope, text)
     if computed and not computed.strip():
         found.invalid(f"{path}.messageExpression", computed, "must be non-empty if specified")
     elif computed:
-        expression(found, f"{path}.messageExpression", computed, "string", has_params)
+        expression(found, f"{path}.messageExpression", computed, "string", scope)
     if message and not message.strip():
         found.invalid(f"{path}.message", message, "must be non-empty if specified")
     elif re.search("[\n\r]", message.strip()):
@@ -166,7 +168,7 @@ def _validation(found: Findings, path: str, one: Spec, has_params: bool) -> None
         found.one_of(f"{path}.reason", one["reason"], ("Forbidden", "Invalid", "RequestEntityTooLarge"))
 
 
-def _audit_annotation(found: Findings, path: str, name: str, one: Spec, has_params: bool) -> None:
+def _audit_annotation(found: Findings, path: str, name: str, one: Spec, scope: Scope) -> None:
     key, text = one.get("key", ""), one.get("valueExpression", "").strip()
     if name:
         found.check(f"{path}.key", f"{name}/{key}", is_qualified_name)
@@ -176,11 +178,11 @@ def _audit_annotation(found: Findings, path: str, name: str, one: Spec, has_para
     if len(text.encode()) > 5 * 1024:
         found.required(path, "must not exceed 5120 bytes in length")
     else:
-        expression(found, path, text, "string", has_params, "valueExpression is not specified")
+        expression(found, path, text, "annotation", scope, "valueExpression is not specified")
 
 
-def _mutations(found: Findings, spec: Spec) -> None:
-    mutations, has_params = spec.get("mutations") or [], spec.get("paramKind") is not None
+def _mutations(found: Findings, spec: Spec, scope: Scope) -> None:
+    mutations = spec.get("mutations") or []
     if not mutations:
         found.required("spec.mutations", "mutations must contain at least one item")
     keys = {"JSONPatch": "jsonPatch", "ApplyConfiguration": "applyConfiguration"}
@@ -195,7 +197,7 @@ def _mutations(found: Findings, spec: Spec) -> None:
             found.required(f"{path}.{keys[kind]}", f"must be specified when patchType is {kind}")
         else:
             text = patch.get("expression", "").strip()
-            expression(found, f"{path}.{keys[kind]}.expression", text, "patch", has_params)
+            expression(found, f"{path}.{keys[kind]}.expression", text, kind, scope)
         if one.get(other) is not None:
             text = f"must not be specified when patchType is {kind}"
             found.invalid(f"{path}.{other}", "{" + other + "}", text)

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from ledger.apimachinery.names import is_dns1035_label, is_dns1123_subdomain, is_port_number, is_qualified_name
 from ledger.apimachinery.resource import Object
+from ledger.scheme.cel.admission import Scope
 from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.strategies.context import Context
 from ledger.scheme.strategies.equality import same
-from ledger.scheme.strategies.validation import expressions
 from ledger.scheme.strategies.validation.common import label_selector, meta_findings
 from ledger.scheme.strategies.validation.findings import Findings
 
@@ -114,7 +114,7 @@ def _webhook(found: Findings, path: str, hook: Spec, lenience: _Lenience) -> Non
         found.one_of(f"{path}.reinvocationPolicy", hook["reinvocationPolicy"], ("IfNeeded", "Never"))
     _client(found, f"{path}.clientConfig", hook.get("clientConfig") or {})
     if not lenience.conditions:
-        match_conditions(found, f"{path}.matchConditions", hook.get("matchConditions"), False)
+        match_conditions(found, f"{path}.matchConditions", hook.get("matchConditions"), Scope(variables=None))
 
 
 def _qualified(found: Findings, path: str, name: str) -> None:
@@ -236,24 +236,24 @@ def _resources(found: Findings, path: str, resources: list[str]) -> None:
         found.invalid(path, resources, text)
 
 
-def match_conditions(found: Findings, path: str, conditions: Iterable[Spec] | None, has_params: bool) -> None:
+def match_conditions(found: Findings, path: str, conditions: Iterable[Spec] | None, scope: Scope) -> None:
     ones, names = list(conditions or ()), set()
     if len(ones) > 64:
         found.too_many(path, len(ones), 64)
     for at, one in enumerate(ones):
         here, name, text = f"{path}[{at}]", one.get("name", ""), one.get("expression", "").strip()
-        expression(found, f"{here}.expression", text, "bool", has_params)
+        expression(found, f"{here}.expression", text, "bool", scope)
         found.name(f"{here}.name", name, is_qualified_name)
         if name and name in names:
             found.duplicate(f"{here}.name", name)
         names.add(name)
 
 
-def expression(found: Findings, path: str, text: str, result: str, has_params: bool, missing: str = "") -> None:
-    """A CEL expression; `missing`: what to say when there is none."""
+def expression(found: Findings, path: str, text: str, result: str, scope: Scope, missing: str = "") -> None:
+    """A CEL expression that must give `result`, a key of RESULTS; `missing`: what to say when there is none."""
     if not text.strip():
         found.required(path, missing)
         return
-    error = expressions.compile_error(text, result, has_params)
+    error = scope.error(text, result)
     if error:
         found.invalid(path, text, error)

@@ -1,0 +1,107 @@
+"""What policies and bindings have to say about one write: which of them match, with what parameters and bindings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ledger.admission.api import Attributes
+from ledger.admission.policies.evaluation import bindings_of, kind_of
+from ledger.admission.policies.index import GROUP, RESOURCES, Binding, Policies, Policy
+from ledger.admission.policies.parameters import ConfigurationError, collect
+from ledger.admission.rules import NAMESPACES, Matched, matches, namespace_of
+from ledger.apimachinery.resource import Object
+from ledger.apimachinery.status import StatusError
+from ledger.projections.api import View
+from ledger.scheme.cel.library.authorizer import Ask
+from ledger.scheme.definition import ResourceDefinition, Version
+from ledger.scheme.scheme import Scheme
+
+# Reviews ask about access and are kept nowhere; a policy on them could lock everybody out.
+EXCLUDED_GROUPS = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
+
+
+class Forms(Protocol):
+    """How an object goes from version to version; ledger.registry.behaviours is one."""
+
+    def from_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object: ...
+    def to_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object: ...
+    def redecode(
+        self, definition: ResourceDefinition, version: Version, obj: Object, field_validation: str
+    ) -> tuple[Object, list[str]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What the plugins need of the server around them."""
+
+    policies: Policies
+    scheme: Callable[[], Scheme]
+    forms: Forms
+    ask: Ask
+
+
+@dataclass(slots=True)
+class Hook:
+    """A policy with one of its bindings and one object of parameters; or what is wrong with them."""
+
+    policy: Policy
+    binding: Binding | None
+    matched: Matched | None = None
+    bindings: dict[str, Any] | None = None
+    wrong: str = ""
+
+
+def concerned(server: Server, kind: str, attributes: Attributes) -> bool:
+    """Whether there is any policy to ask, and the resource is one that policies may judge."""
+    if not server.policies.bound(kind):
+        return False
+    definition = attributes.definition
+    return definition.group not in EXCLUDED_GROUPS and not (
+        definition.group == GROUP and definition.resource in RESOURCES
+    )
+
+
+def hooks(server: Server, kind: str, attributes: Attributes, view: View) -> Iterator[Hook]:
+    """All that match, by the names of policy and binding. The object is looked at when its hook's turn comes."""
+    for policy in server.policies.bound(kind):
+        try:
+            found = matches(attributes, policy.spec.get("matchConstraints") or {}, view, server.scheme)
+        except StatusError as error:
+            yield Hook(policy, None, wrong=f"failed to configure policy: {error}")
+            continue
+        if found is not None:
+            for binding in policy.bindings:
+                yield from _bound(server, Hook(policy, binding, found), attributes, view)
+
+
+def _bound(server: Server, hook: Hook, attributes: Attributes, view: View) -> Iterator[Hook]:
+    policy, binding, found = hook.policy, hook.binding, hook.matched
+    assert binding is not None and found is not None
+    try:
+        chosen = binding.spec.get("matchResources")
+        if chosen is not None and matches(attributes, chosen, view, server.scheme) is None:
+            return
+        namespace = "" if attributes.definition.group_resource == NAMESPACES else attributes.namespace
+        kind, reference = policy.spec.get("paramKind"), binding.spec.get("paramRef")
+        parameters = collect(kind, reference, attributes.namespace, view, server.scheme())
+    except (ConfigurationError, StatusError) as error:
+        hook.wrong = f"failed to configure binding: {error}"
+        yield hook
+        return
+    around = namespace_of(namespace, view) if namespace and parameters else None
+    for params in parameters:
+        forms = (
+            as_matched(server, found, attributes, attributes.object),
+            as_matched(server, found, attributes, attributes.old),
+        )
+        seen = bindings_of(attributes, found, forms, around, server.ask)
+        yield Hook(policy, binding, found, policy.evaluator.bind(seen, params))
+
+
+def as_matched(server: Server, found: Matched, attributes: Attributes, obj: Object | None) -> Object | None:
+    """The object in the version that the rule named. Subresources with a kind of their own stay as they are."""
+    if obj is None or kind_of(found, attributes.subresource) != found.version.kind:
+        return obj
+    return server.forms.from_storage(found.definition, found.version, obj)
