@@ -11,6 +11,10 @@ import trio
 
 from ledger.admission.chain import Chain, default_plugins
 from ledger.admission.escalation import RbacEscalation
+from ledger.admission.policies.hooks import Server
+from ledger.admission.policies.index import GROUP as POLICY_GROUP
+from ledger.admission.policies.index import RESOURCES as POLICY_RESOURCES
+from ledger.admission.policies.index import Policies
 from ledger.admission.resource_quota import ResourceQuota
 from ledger.apimachinery.http import Handler
 from ledger.apimachinery.resource import GroupResource, Key, Object
@@ -129,7 +133,8 @@ def build(
     flows = _flow_schemas(store)
     authorize = _authorize(config, rbac)
     behaviour = Behaviours(Builtins(lambda definition: schemes.now().owner(definition)), Customs())
-    plugins: list[Any] = default_plugins(new_suffix, authorize, config.disable_admission_plugins)
+    policies = Server(_policies(store), schemes.now, behaviour, authorize)
+    plugins: list[Any] = default_plugins(new_suffix, authorize, config.disable_admission_plugins, policies)
     plugins += [RbacEscalation(rbac, authorize)]
     if ResourceQuota.name not in config.disable_admission_plugins:
         plugins.append(ResourceQuota(quota_status(schemes.now, behaviour, clock), clock))  # the last one: it charges
@@ -252,6 +257,18 @@ def _rbac(store: Store) -> Rbac:
             rbac.load(found)
     store.engine.subscribe(rbac.follow)
     return rbac
+
+
+def _policies(store: Store) -> Policies:
+    policies = Policies()
+    with store.view() as view:
+        policies.load(
+            (one.key, orjson.loads(one.body))
+            for resource in POLICY_RESOURCES
+            for one in view.scan(GroupResource(POLICY_GROUP, resource))
+        )
+    store.engine.subscribe(policies.follow)
+    return policies
 
 
 def _flow_schemas(store: Store) -> FlowSchemas:
