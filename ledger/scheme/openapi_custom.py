@@ -26,6 +26,21 @@ def schema_names(definition: ResourceDefinition, version: Version) -> tuple[str,
 _CONVENTIONS = "More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md"
 
 
+# Inside of other objects the two have descriptions of their own.
+_EMBEDDED: dict[str, Schema] = {
+    "apiVersion": {
+        "description": "apiVersion defines the versioned schema of this representation of an object."
+        f" {_CONVENTIONS}#resources",
+        "type": "string",
+    },
+    "kind": {
+        "description": "kind is a string value representing the type of this object. In CamelCase."
+        f" {_CONVENTIONS}#types-kinds",
+        "type": "string",
+    },
+}
+
+
 def _meta_properties(kind: str) -> dict[str, Schema]:
     """apiVersion, kind and metadata as every object (`kind` ObjectMeta) or list (ListMeta) has them."""
     named = "io.k8s.api.core.v1.ConfigMap"
@@ -69,7 +84,8 @@ def _published(schema: Schema) -> Schema:
         if isinstance(schema.get(key), dict):
             found[key] = _published(schema[key])
     if schema.get("x-kubernetes-embedded-resource"):
-        found["properties"] = dict(sorted({**found.get("properties", {}), **_meta_properties("ObjectMeta")}.items()))
+        meta = {**_meta_properties("ObjectMeta"), **_EMBEDDED}
+        found["properties"] = dict(sorted({**found.get("properties", {}), **meta}.items()))
         found["required"] = list(dict.fromkeys([*schema.get("required", ()), "kind", "apiVersion"]))
     return found
 
