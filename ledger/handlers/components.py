@@ -26,11 +26,14 @@ def component_statuses(components: Sequence[Component]) -> Verb:
 
     async def read(api: Api, call: Call) -> Response:
         statuses = {one.name: _status(one) for one in components}
+        if call.name and call.name not in statuses:
+            raise not_found(GroupResource("", "componentstatus"), call.name)
+        wanted = [statuses[call.name]] if call.name else list(statuses.values())
+        if (table := api.encoder.table(call, wanted)) is not None:
+            return table
         if not call.name:
             answer: Object = {"kind": STATUS_LIST.kind, "apiVersion": "v1", "metadata": {}}
             return api.encoder.plain(call.request, STATUS_LIST, {**answer, "items": list(statuses.values())}, 200)
-        if call.name not in statuses:
-            raise not_found(GroupResource("", "componentstatus"), call.name)
         one: Object = {"kind": STATUS.kind, "apiVersion": "v1", **statuses[call.name]}
         return api.encoder.plain(call.request, STATUS, one, 200)
 

@@ -91,6 +91,16 @@ class Encoder:
             return self._document(request, table.of_kind(kind, obj, meta, form.version, self.now(request)), form, code)
         return self._document(request, partial(obj, form.version) if form.transform else obj, form, code)
 
+    def table(self, call: Call, objects: list[Object]) -> Response | None:
+        """The Table of objects of this resource that are not stored; None when the client wants no Table."""
+        form = _negotiated(call, collection=not call.name)
+        if form.transform != "Table":
+            return None
+        found = table.rows(
+            call.definition, call.version, objects, self.now(call.request), _included(call.request), form.version
+        )
+        return self._document(call.request, table.document(call.version, form.version, {}, found), form, 200)
+
     # --- lists ----------------------------------------------------------------------------------------------------
     def many(self, call: Call, page: Page) -> Response:
         """A page of a list. StatusError 406."""
@@ -129,8 +139,7 @@ class Encoder:
         if call.definition.custom:
             return [json_codec.dumps(self.object(call, one)) for one in items]
         return [
-            one.body if one.written_in(wanted) else json_codec.dumps(_untyped(self.object(call, one)))
-            for one in items
+            one.body if one.written_in(wanted) else json_codec.dumps(_untyped(self.object(call, one))) for one in items
         ]
 
     def row(self, call: Call, obj: Object, meta_version: str) -> Object:

@@ -117,6 +117,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     ("! explain pods.spec.nonsense",                    r'field "nonsense" does not exist'),
     ("auth can-i delete nodes",                         r"^yes$"),
     ("auth whoami",                                     r"^Username +kubernetes-admin$"),
+    ("get componentstatuses",                           r"^etcd-0 +Healthy +ok"),
     ("cluster-info",                                    r"control plane.* is running at .*https://127.0.0.1:\d+"),
     ("! get nonsense",                                  r'the server doesn\'t have a resource type "nonsense"'),
     ("! get pods web",                                  r'^Error from server \(NotFound\): pods "web" not found$'),
