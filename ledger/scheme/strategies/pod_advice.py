@@ -12,7 +12,7 @@ from ledger.apimachinery.quantity import parse
 from ledger.apimachinery.resource import Object
 from ledger.scheme.strategies.paths import get
 from ledger.scheme.strategies.prepare_pods import app_armor_profile
-from ledger.scheme.strategies.validation.common import go_ip, parse_cidr, parse_ip
+from ledger.scheme.strategies.validation.addresses import go_ip, parse_cidr, parse_ip
 from ledger.scheme.strategies.validation.containers import visit
 
 Spec = Mapping[str, Any]

@@ -6,17 +6,9 @@ from typing import Any
 
 import pytest
 
+from ledger.scheme.strategies.validation.addresses import cidr, endpoint_ip, ip_address, strict_cidr
 from ledger.scheme.strategies.validation.batch_status import indexes
-from ledger.scheme.strategies.validation.common import (
-    cidr,
-    endpoint_ip,
-    int_or_percent,
-    ip_address,
-    selector_fails,
-    selects,
-    signer_name,
-    strict_cidr,
-)
+from ledger.scheme.strategies.validation.common import int_or_percent, selector_fails, selects, signer_name
 from ledger.scheme.strategies.validation.cron import location_error, schedule_error
 from ledger.scheme.strategies.validation.declarative import validate_declared
 from ledger.scheme.strategies.validation.diffs import go_diff, go_value

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger.apimachinery.names import is_dns1123_label
-from ledger.apimachinery.objectmeta import validate_annotations, validate_labels
 from ledger.apimachinery.resource import Object
 from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.strategies.context import Context
 from ledger.scheme.strategies.equality import same
 from ledger.scheme.strategies.paths import get
 from ledger.scheme.strategies.validation import pod_spec
-from ledger.scheme.strategies.validation.claims import claim_spec
 from ledger.scheme.strategies.validation.common import (
     at_most_all,
     int_or_percent,
@@ -49,7 +46,7 @@ def deployment_update(definition: ResourceDefinition, obj: Object, old: Object, 
 
 def _deployment_spec(found: Findings, spec: Spec, old: Spec | None) -> None:
     found.not_negative("spec.replicas", spec.get("replicas"))
-    _strict_selector(found, spec, "deployment")
+    strict_selector(found, spec, "deployment")
     _replicated_template(found, spec, old)
     _deployment_strategy(found, spec.get("strategy") or {})
     found.not_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
@@ -61,7 +58,7 @@ def _deployment_spec(found: Findings, spec: Spec, old: Spec | None) -> None:
             found.invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
 
 
-def _strict_selector(found: Findings, spec: Spec, what: str) -> None:
+def strict_selector(found: Findings, spec: Spec, what: str) -> None:
     selector = spec.get("selector")
     if selector is None:
         found.required("spec.selector")
@@ -77,18 +74,18 @@ def _replicated_template(found: Findings, spec: Spec, old: Spec | None) -> None:
     if selector_fails(selector):
         found.invalid("spec.selector", selector, "invalid label selector")
         return
-    _selected(found, selector, template)
+    selected(found, selector, template)
     pod_spec.template(found, "spec.template", template, (old or {}).get("template"))
-    _runs_always(found, template, "ReplicaSet")
+    runs_always(found, template, "ReplicaSet")
 
 
-def _selected(found: Findings, selector: Spec | None, template: Spec) -> None:
+def selected(found: Findings, selector: Spec | None, template: Spec) -> None:
     labels = get(template, "metadata.labels")
     if not selects(selector, labels):
         found.invalid("spec.template.metadata.labels", labels, _MISMATCH)
 
 
-def _runs_always(found: Findings, template: Spec, what: str) -> None:
+def runs_always(found: Findings, template: Spec, what: str) -> None:
     policy = get(template, "spec.restartPolicy", "")
     if policy != "Always":
         found.not_supported("spec.template.spec.restartPolicy", policy, ("Always",))
@@ -125,13 +122,13 @@ def _rolling_deployment(found: Findings, rolling: Spec, path: str) -> None:
 def deployment_status(definition: ResourceDefinition, obj: Object, old: Object, context: Context) -> Findings:
     found, status = meta_update_findings(definition, obj, old), obj.get("status") or {}
     keys = ("observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
-    _none_negative(found, status, *keys, "unavailableReplicas", "terminatingReplicas", "collisionCount")
+    none_negative(found, status, *keys, "unavailableReplicas", "terminatingReplicas", "collisionCount")
     at_most_all(found, status, "updatedReplicas", "readyReplicas", "availableReplicas")
     not_decremented(found, obj, old)
     return found
 
 
-def _none_negative(found: Findings, status: Spec, *keys: str) -> None:
+def none_negative(found: Findings, status: Spec, *keys: str) -> None:
     for key in keys:
         found.not_negative(f"status.{key}", status.get(key))
 
@@ -152,7 +149,7 @@ def replica_set_update(definition: ResourceDefinition, obj: Object, old: Object,
 def _replica_set_spec(found: Findings, spec: Spec, old: Spec | None) -> None:
     found.not_negative("spec.replicas", spec.get("replicas"))
     found.not_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
-    _strict_selector(found, spec, "deployment")
+    strict_selector(found, spec, "deployment")
     _replicated_template(found, spec, old)
 
 
@@ -160,7 +157,7 @@ def replica_set_status(definition: ResourceDefinition, obj: Object, old: Object,
     """Also of a ReplicationController."""
     found, status = meta_update_findings(definition, obj, old), obj.get("status") or {}
     keys = ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration")
-    _none_negative(found, status, *keys, "terminatingReplicas")
+    none_negative(found, status, *keys, "terminatingReplicas")
     at_most_all(found, status, "fullyLabeledReplicas", "readyReplicas", "availableReplicas")
     return found
 
@@ -187,9 +184,9 @@ def _controller_spec(found: Findings, spec: Spec, old: Spec | None) -> None:
     if template is None:
         found.required("spec.template")
         return
-    _selected(found, {"matchLabels": selector}, template)
+    selected(found, {"matchLabels": selector}, template)
     pod_spec.template(found, "spec.template", template, (old or {}).get("template"))
-    _runs_always(found, template, "ReplicationController")
+    runs_always(found, template, "ReplicationController")
 
 
 def daemon_set(definition: ResourceDefinition, obj: Object, context: Context) -> Findings:
@@ -227,11 +224,11 @@ def _daemon_set_spec(found: Findings, obj: Object, old: Spec | None) -> None:
     selector, template = spec.get("selector"), spec.get("template") or {}
     label_selector(found, selector, "spec.selector", selector_has_invalid_values((old or {}).get("selector")))
     if not selector_fails(selector):
-        _selected(found, selector, template)
+        selected(found, selector, template)
     if selector is not None and is_empty_selector(selector):
         found.invalid("spec.selector", selector, "empty selector is invalid for daemonset")
     pod_spec.template(found, "spec.template", template, (old or {}).get("template"))
-    _runs_always(found, template, "DaemonSet")
+    runs_always(found, template, "DaemonSet")
     found.not_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
     found.not_negative("spec.templateGeneration", _template_generation(obj))
     _daemon_set_strategy(found, spec.get("updateStrategy") or {})
@@ -265,7 +262,7 @@ def daemon_set_status(definition: ResourceDefinition, obj: Object, old: Object, 
     found, status = meta_update_findings(definition, obj, old), obj.get("status") or {}
     keys = ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady")
     keys += ("observedGeneration", "updatedNumberScheduled", "numberAvailable", "numberUnavailable", "collisionCount")
-    _none_negative(found, status, *keys)
+    none_negative(found, status, *keys)
     not_decremented(found, obj, old)
     return found
 
@@ -285,109 +282,4 @@ def controller_revision_update(definition: ResourceDefinition, obj: Object, old:
     found += meta_findings(definition, obj)
     found.not_negative("revision", obj.get("revision"))
     found.immutable("data", obj.get("data"), old.get("data"))
-    return found
-
-
-def stateful_set(definition: ResourceDefinition, obj: Object, context: Context) -> Findings:
-    found = meta_findings(definition, obj)
-    spec = obj["spec"]
-    _stateful_set_spec(found, spec, None, True, claims=True, service=True)
-    return found
-
-
-def stateful_set_update(definition: ResourceDefinition, obj: Object, old: Object, context: Context) -> Findings:
-    found = meta_update_findings(definition, obj, old)
-    spec, before, was = obj["spec"], old["spec"], Findings()
-    _stateful_set_spec(was, before, before, True)
-    _stateful_set_spec(found, spec, before, not was)
-    found.immutable("spec.selector", spec.get("selector"), before.get("selector"))
-    claims = spec.get("volumeClaimTemplates")
-    if not same(claims, before.get("volumeClaimTemplates")):
-        shown = go_value("[]core.PersistentVolumeClaim", claims)
-        found.invalid("spec.volumeClaimTemplates", shown, "field is immutable")
-    for key in ("serviceName", "podManagementPolicy"):
-        found.immutable(f"spec.{key}", spec.get(key, ""), before.get(key, ""))
-    return found
-
-
-def _stateful_set_spec(
-    found: Findings, spec: Spec, old: Spec | None, template: bool, claims: bool = False, service: bool = False
-) -> None:
-    """`template`, `claims`, `service`: whether to look at these parts, which an old object may have had wrong."""
-    policy, path = spec.get("podManagementPolicy", ""), "spec.podManagementPolicy"
-    if not policy:
-        found.required(path)
-    elif policy not in ("OrderedReady", "Parallel"):
-        found.invalid(path, policy, "must be 'OrderedReady' or 'Parallel'")
-    _stateful_set_strategy(found, spec.get("updateStrategy") or {}, get(old or {}, "updateStrategy.type", ""))
-    retention = spec.get("persistentVolumeClaimRetentionPolicy")
-    if retention is not None:
-        for key in ("whenDeleted", "whenScaled"):
-            path = f"spec.persistentVolumeClaimRetentionPolicy.{key}"
-            found.one_of(path, retention.get(key, ""), ("Retain", "Delete"))
-    for at, claim in enumerate(spec.get("volumeClaimTemplates") or () if claims else ()):
-        claim_spec(found, f"spec.volumeClaimTemplates[{at}].spec", claim.get("spec") or {})
-    found.not_negative("spec.replicas", spec.get("replicas"))
-    found.not_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
-    found.not_negative("spec.ordinals.start", get(spec, "ordinals.start"))
-    if service and spec.get("serviceName"):
-        found.check("spec.serviceName", spec["serviceName"], is_dns1123_label)
-    _strict_selector(found, spec, "statefulset")
-    selector = spec.get("selector")
-    if selector_fails(selector):
-        found.invalid("spec.selector", selector, "")
-    else:
-        _stateful_template(found, spec, old, template)
-    _runs_always(found, spec.get("template") or {}, "StatefulSet")
-
-
-def _stateful_set_strategy(found: Findings, strategy: Spec, before: str) -> None:
-    path, rolling, kind = "spec.updateStrategy", strategy.get("rollingUpdate"), strategy.get("type", "")
-    if not kind:
-        found.required(path)
-    elif kind == "OnDelete" or kind == before == "Recreate":
-        if rolling is not None:
-            shown = go_value("apps.RollingUpdateStatefulSetStrategy", rolling)
-            found.invalid(f"{path}.rollingUpdate", shown, "only allowed for updateStrategy 'RollingUpdate'")
-    elif kind != "RollingUpdate":
-        shown, more = go_value("apps.StatefulSetUpdateStrategy", strategy), before == "Recreate"
-        text = "must be 'RollingUpdate', 'OnDelete', or 'Recreate'" if more else "must be 'RollingUpdate' or 'OnDelete'"
-        found.invalid(path, shown, text)
-    elif rolling is not None:
-        path += ".rollingUpdate"
-        found.not_negative(f"{path}.partition", rolling.get("partition"))
-        unavailable = rolling.get("maxUnavailable")
-        if unavailable is not None:
-            int_or_percent(found, f"{path}.maxUnavailable", unavailable)
-            if int_or_percent_value(unavailable) == 0:
-                found.invalid(f"{path}.maxUnavailable", unavailable, "cannot be 0")
-            percent_within_bounds(found, f"{path}.maxUnavailable", unavailable)
-
-
-def _stateful_template(found: Findings, spec: Spec, old: Spec | None, full: bool) -> None:
-    """The template as the controller will use it: with a volume for each claim, and names of its own."""
-    template = spec.get("template") or {}
-    pod = {key: value for key, value in (template.get("spec") or {}).items() if key not in ("subdomain", "hostname")}
-    names = dict.fromkeys(get(claim, "metadata.name", "") for claim in spec.get("volumeClaimTemplates") or ())
-    if names:
-        kept = [volume for volume in pod.get("volumes") or () if volume.get("name", "") not in names]
-        pod["volumes"] = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in names] + kept
-    template = {**template, "spec": pod}
-    path, metadata = "spec.template", template.get("metadata") or {}
-    _selected(found, spec.get("selector"), template)
-    if full:
-        pod_spec.template(found, path, template, (old or {}).get("template"))
-    found += validate_labels(metadata.get("labels"), f"{path}.labels")
-    found += validate_annotations(metadata.get("annotations"), f"{path}.annotations")
-    pod_spec.annotations(found, f"{path}.annotations", metadata.get("annotations"), pod)
-
-
-def stateful_set_status(definition: ResourceDefinition, obj: Object, old: Object, context: Context) -> Findings:
-    found, status = Findings(), obj.get("status") or {}
-    keys = ("replicas", "readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas")
-    _none_negative(found, status, *keys, "observedGeneration", "collisionCount")
-    counts = ("readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas")
-    at_most_all(found, status, *counts, ready="status.readyReplicas")
-    found += meta_update_findings(definition, obj, old)
-    not_decremented(found, obj, old)
     return found

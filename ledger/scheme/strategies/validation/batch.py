@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 from copy import deepcopy
-from itertools import pairwise
 from typing import Any
 
-from ledger.apimachinery.field import quoted
-from ledger.apimachinery.names import is_dns1123_label, is_dns1123_subdomain, is_qualified_name, regex_message
+from ledger.apimachinery.names import is_dns1123_label, is_dns1123_subdomain, regex_message
 from ledger.apimachinery.resource import Object
 from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.strategies.context import Context
 from ledger.scheme.strategies.equality import same
 from ledger.scheme.strategies.paths import get
 from ledger.scheme.strategies.validation import pod_spec
-from ledger.scheme.strategies.validation.batch_status import indexes, is_true
+from ledger.scheme.strategies.validation.batch_status import is_true
 from ledger.scheme.strategies.validation.common import (
     label_selector,
     meta_findings,
@@ -24,9 +22,9 @@ from ledger.scheme.strategies.validation.common import (
     selector_has_invalid_values,
     selects,
 )
-from ledger.scheme.strategies.validation.cron import location_error, schedule_error
 from ledger.scheme.strategies.validation.diffs import go_value
 from ledger.scheme.strategies.validation.findings import Findings
+from ledger.scheme.strategies.validation.job_policies import pod_failure_policy, success_policy
 
 _LEGACY_LABELS = ("controller-uid", "job-name")
 _LABELS = ("batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name")
@@ -73,7 +71,7 @@ def _name_allows_completions(found: Findings, obj: Object) -> None:
 
 
 def _job_spec(found: Findings, spec: Spec, old: Spec | None) -> None:
-    _job_template_spec(found, "spec", spec, old)
+    job_template_spec(found, "spec", spec, old)
     selector, labels = spec.get("selector"), get(spec, "template.metadata.labels")
     if selector is None:
         found.required("spec.selector")
@@ -88,7 +86,7 @@ _COUNTS = ("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit"
 _COUNTS += ("backoffLimitPerIndex", "maxFailedIndexes")
 
 
-def _job_template_spec(found: Findings, path: str, spec: Spec, old: Spec | None) -> None:
+def job_template_spec(found: Findings, path: str, spec: Spec, old: Spec | None) -> None:
     for key in _COUNTS:
         found.not_negative(f"{path}.{key}", spec.get(key))
     if spec.get("maxFailedIndexes") is not None and spec.get("backoffLimitPerIndex") is None:
@@ -103,13 +101,13 @@ def _job_template_spec(found: Findings, path: str, spec: Spec, old: Spec | None)
         for key in ("backoffLimitPerIndex", "maxFailedIndexes"):
             if spec.get(key) is not None:
                 found.invalid(f"{path}.{key}", spec[key], "requires indexed completion mode")
-    _pod_failure_policy(found, f"{path}.podFailurePolicy", spec)
+    pod_failure_policy(found, f"{path}.podFailurePolicy", spec)
     if spec.get("successPolicy") is not None:
         if mode != "Indexed":
             shown = go_value("batch.SuccessPolicy", spec["successPolicy"])
             found.invalid(f"{path}.successPolicy", shown, "requires indexed completion mode")
         else:
-            _success_policy(found, f"{path}.successPolicy", spec)
+            success_policy(found, f"{path}.successPolicy", spec)
     replacement, policies = spec.get("podReplacementPolicy"), ("Failed", "TerminatingOrFailed")
     if replacement is not None:
         limited = policies[:1] if spec.get("podFailurePolicy") is not None else policies
@@ -172,104 +170,6 @@ def _indexed(found: Findings, path: str, spec: Spec) -> None:
             if value is not None and value > _MOST_AT_ONCE:
                 when = f"when completions are above {_MOST_INDEXES} and used with backoff limit per index"
                 found.invalid(f"{path}.{key}", value, f"must be less than or equal to {_MOST_AT_ONCE} {when}")
-
-
-def _valid_values(values: tuple[str, ...]) -> str:
-    return f"valid values: [{' '.join(map(quoted, values))}]"
-
-
-def _pod_failure_policy(found: Findings, path: str, spec: Spec) -> None:
-    rules = get(spec, "podFailurePolicy.rules") or []
-    if len(rules) > 20:
-        found.too_many(f"{path}.rules", len(rules), 20)
-    pod = get(spec, "template.spec", {})
-    names = {one.get("name") for key in ("containers", "initContainers") for one in pod.get(key) or ()}
-    actions = ("Count", "FailIndex", "FailJob", "Ignore")
-    for at, rule in enumerate(rules):
-        here, action = f"{path}.rules[{at}]", rule.get("action", "")
-        if not action:
-            found.required(f"{here}.action", _valid_values(actions))
-        elif action == "FailIndex" and spec.get("backoffLimitPerIndex") is None:
-            found.invalid(f"{here}.action", action, "requires the backoffLimitPerIndex to be set")
-        else:
-            found.one_of(f"{here}.action", action, actions)
-        codes, conditions = rule.get("onExitCodes"), rule.get("onPodConditions")
-        if codes is not None:
-            _exit_codes(found, f"{here}.onExitCodes", codes, names)
-        if conditions:
-            _pod_conditions(found, f"{here}.onPodConditions", conditions)
-        if codes is not None and conditions:
-            found.wrong(here, "specifying both OnExitCodes and OnPodConditions is not supported")
-        if codes is None and not conditions:
-            found.wrong(here, "specifying one of OnExitCodes and OnPodConditions is required")
-
-
-def _pod_conditions(found: Findings, path: str, patterns: list[Any]) -> None:
-    values = ("False", "True", "Unknown")
-    if len(patterns) > 20:
-        found.too_many(path, len(patterns), 20)
-    for at, pattern in enumerate(patterns):
-        found.check(f"{path}[{at}].type", pattern.get("type", ""), is_qualified_name)
-        status = pattern.get("status", "")
-        if not status:
-            found.required(f"{path}[{at}].status", _valid_values(values))
-        else:
-            found.one_of(f"{path}[{at}].status", status, values)
-
-
-def _exit_codes(found: Findings, path: str, codes: Spec, names: set[str]) -> None:
-    operator, name, values = codes.get("operator", ""), codes.get("containerName"), codes.get("values")
-    if not operator:
-        found.required(f"{path}.operator", _valid_values(("In", "NotIn")))
-    else:
-        found.one_of(f"{path}.operator", operator, ("In", "NotIn"))
-    if name is not None and name not in names:
-        text = "must be one of the container or initContainer names in the pod template"
-        found.invalid(f"{path}.containerName", name, text)
-    if not values:
-        found.invalid(f"{path}.values", values, "at least one value is required")
-        return
-    if len(values) > 255:
-        found.too_many(f"{path}.values", len(values), 255)
-    for at, value in enumerate(values):
-        if operator == "In" and value == 0:
-            found.invalid(f"{path}.values[{at}]", value, "must not be 0 for the In operator")
-        if value in values[:at]:
-            found.duplicate(f"{path}.values[{at}]", value)
-    if any(one > following for one, following in pairwise(values)):
-        found.invalid(f"{path}.values", values, "must be ordered")
-
-
-def _success_policy(found: Findings, path: str, spec: Spec) -> None:
-    rules, completions = spec["successPolicy"].get("rules") or [], spec.get("completions") or 0
-    path += ".rules"
-    if not rules:
-        found.required(path, "at least one rules must be specified when the successPolicy is specified")
-    if len(rules) > 20:
-        found.too_many(path, len(rules), 20)
-    for at, rule in enumerate(rules):
-        here, count, which = f"{path}[{at}]", rule.get("succeededCount"), rule.get("succeededIndexes")
-        if count is None and which is None:
-            found.required(here, "at least one of succeededCount or succeededIndexes must be specified")
-        total = 0
-        if which is not None:
-            if len(which) > 64 * 1024:
-                found.too_long(f"{here}.succeededIndexes", 64 * 1024)
-            total, error = indexes(which, completions)
-            if error:
-                found.invalid(f"{here}.succeededIndexes", which, f"error parsing succeededIndexes: {error}")
-        if count is not None:
-            _succeeded_count(found, f"{here}.succeededCount", count, completions, None if which is None else total)
-
-
-def _succeeded_count(found: Findings, path: str, count: int, completions: int, listed: int | None) -> None:
-    found.not_negative(path, count)
-    if count > completions:
-        text = f"must be less than or equal to {completions} (the number of specified completions)"
-        found.invalid(path, count, text)
-    if listed is not None and count > listed:
-        what = "the number of indexes in the specified succeededIndexes field"
-        found.invalid(path, count, f"must be less than or equal to {listed} ({what})")
 
 
 def job_update(definition: ResourceDefinition, obj: Object, old: Object, context: Context) -> Findings:
@@ -346,67 +246,3 @@ def _take_scheduling(template: Spec, before: Spec) -> None:
         _take(new, old, key)
     for key in ("annotations", "labels"):
         _take(template.get("metadata") or {}, before.setdefault("metadata", {}), key)
-
-
-def cron_job(definition: ResourceDefinition, obj: Object, context: Context) -> Findings:
-    found = meta_findings(definition, obj)
-    _cron_job_spec(found, obj["spec"], None)
-    name = obj["metadata"].get("name", "")
-    if len(name) > 52:
-        found.invalid("metadata.name", name, "must be no more than 52 characters")
-    return found
-
-
-def cron_job_update(definition: ResourceDefinition, obj: Object, old: Object, context: Context) -> Findings:
-    found = meta_update_findings(definition, obj, old)
-    _cron_job_spec(found, obj["spec"], old["spec"])
-    return found
-
-
-def _cron_job_spec(found: Findings, spec: Spec, old: Spec | None) -> None:
-    """That there is a schedule has a declared rule."""
-    schedule, zone = spec.get("schedule", ""), spec.get("timeZone")
-    if schedule:
-        _schedule(found, schedule, zone, "TZ" in (old or {}).get("schedule", ""))
-    found.not_negative("spec.startingDeadlineSeconds", spec.get("startingDeadlineSeconds"))
-    if zone is not None and (old is None or old.get("timeZone") != zone):
-        _time_zone(found, zone)
-    policies = ("Allow", "Forbid", "Replace")
-    found.one_of_required("spec.concurrencyPolicy", spec.get("concurrencyPolicy", ""), policies)
-    template, path = get(spec, "jobTemplate.spec", {}), "spec.jobTemplate.spec"
-    _job_template_spec(found, path, template, get(old or {}, "jobTemplate.spec"))
-    if template.get("selector") is not None:
-        found.invalid(f"{path}.selector", template["selector"], "`selector` will be auto-generated")
-    if template.get("manualSelector"):
-        found.not_supported(f"{path}.manualSelector", True, ("nil", "false"))
-    for key in ("successfulJobsHistoryLimit", "failedJobsHistoryLimit"):
-        found.not_negative(f"spec.{key}", spec.get(key))
-
-
-def _schedule(found: Findings, schedule: str, zone: str | None, zones_allowed: bool) -> None:
-    error = schedule_error(schedule)
-    if error:
-        found.invalid("spec.schedule", schedule, error)
-    if "TZ" in schedule and not zones_allowed:
-        text = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
-        found.invalid("spec.schedule", schedule, text)
-    elif "TZ" in schedule and zone is not None:
-        text = "cannot use both timeZone field and TZ or CRON_TZ in schedule"
-        found.invalid("spec.schedule", schedule, text)
-
-
-def _time_zone(found: Findings, zone: str) -> None:
-    path = "spec.timeZone"
-    if not zone:
-        found.invalid(path, zone, "timeZone must be nil or non-empty string")
-        return
-    for part in zone.split("/"):
-        if part in (".", "..") or part.startswith("-") or not re.fullmatch(r"[A-Za-z.\-_0-9+]{1,14}", part):
-            found.invalid(path, zone, f"unknown time zone {zone}")
-            return
-    if zone.lower() == "local":
-        where = "https://www.iana.org/time-zones"
-        found.invalid(path, zone, f"timeZone must be an explicit time zone as defined in {where}")
-    error = location_error(zone)
-    if error:
-        found.invalid(path, zone, error)

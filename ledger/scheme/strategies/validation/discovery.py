@@ -22,14 +22,8 @@ from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.strategies.context import Context
 from ledger.scheme.strategies.equality import same
 from ledger.scheme.strategies.paths import get
-from ledger.scheme.strategies.validation.common import (
-    endpoint_ip,
-    ip_address,
-    meta_findings,
-    meta_update_findings,
-    parse_ip,
-    strict_ip_address,
-)
+from ledger.scheme.strategies.validation.addresses import endpoint_ip, ip_address, parse_ip, strict_ip_address
+from ledger.scheme.strategies.validation.common import meta_findings, meta_update_findings
 from ledger.scheme.strategies.validation.findings import Findings
 
 Spec = dict[str, Any]

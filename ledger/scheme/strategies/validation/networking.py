@@ -18,17 +18,9 @@ from ledger.apimachinery.resource import Object
 from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.strategies.context import Context
 from ledger.scheme.strategies.paths import get
+from ledger.scheme.strategies.validation.addresses import cidr, ip_address, parse_cidr, parse_ip, strict_cidr
 from ledger.scheme.strategies.validation.batch import domain_prefixed_path
-from ledger.scheme.strategies.validation.common import (
-    cidr,
-    ip_address,
-    label_selector,
-    meta_findings,
-    meta_update_findings,
-    parse_cidr,
-    parse_ip,
-    strict_cidr,
-)
+from ledger.scheme.strategies.validation.common import label_selector, meta_findings, meta_update_findings
 from ledger.scheme.strategies.validation.findings import Findings
 
 Spec = dict[str, Any]

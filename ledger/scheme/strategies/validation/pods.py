@@ -5,26 +5,18 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from ledger.apimachinery.names import is_dns1123_label, is_dns1123_subdomain, is_qualified_name
+from ledger.apimachinery.names import is_dns1123_subdomain
 from ledger.apimachinery.resource import Object
 from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.strategies.context import Context
 from ledger.scheme.strategies.equality import same
 from ledger.scheme.strategies.paths import get
-from ledger.scheme.strategies.prepare_pods import qos_class
-from ledger.scheme.strategies.validation import pod_spec
+from ledger.scheme.strategies.validation import pod_annotations, pod_spec
 from ledger.scheme.strategies.validation.affinity import tolerations
-from ledger.scheme.strategies.validation.common import (
-    INT32_MAX,
-    ip_address,
-    is_dual_stack,
-    meta_findings,
-    meta_update_findings,
-)
+from ledger.scheme.strategies.validation.common import INT32_MAX, meta_findings, meta_update_findings
 from ledger.scheme.strategies.validation.containers import image_is_trimmed
 from ledger.scheme.strategies.validation.diffs import go_diff, go_value
 from ledger.scheme.strategies.validation.findings import Findings
-from ledger.scheme.strategies.validation.volumes import user_id
 
 _UPDATABLE = ",".join(
     (
@@ -38,21 +30,21 @@ _UPDATABLE = ",".join(
 
 
 def create(definition: ResourceDefinition, obj: Object, context: Context) -> Findings:
-    found = _metadata_and_spec(definition, obj, None)
+    found = metadata_and_spec(definition, obj, None)
     spec = obj.get("spec") or {}
     if spec.get("ephemeralContainers"):
         found.forbidden("spec.ephemeralContainers", "cannot be set on create")
     if spec.get("nodeName") and spec.get("schedulingGates"):
         found.forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared")
-    pod_spec.seccomp_matches(found, "spec", obj["metadata"], spec)
-    pod_spec.apparmor_matches(found, "spec", obj["metadata"], spec)
+    pod_annotations.seccomp_matches(found, "spec", obj["metadata"], spec)
+    pod_annotations.apparmor_matches(found, "spec", obj["metadata"], spec)
     return found
 
 
-def _metadata_and_spec(definition: ResourceDefinition, obj: Object, old: Object | None) -> Findings:
+def metadata_and_spec(definition: ResourceDefinition, obj: Object, old: Object | None) -> Findings:
     found = meta_findings(definition, obj)
     metadata, spec = obj["metadata"], obj.get("spec") or {}
-    pod_spec.annotations(found, "metadata.annotations", metadata.get("annotations"), spec, _checks_cost(old))
+    pod_annotations.annotations(found, "metadata.annotations", metadata.get("annotations"), spec, _checks_cost(old))
     pod_spec.pod_spec(found, "spec", spec, metadata, (old or {}).get("spec"), is_pod=True)
     if not spec.get("serviceAccountName"):
         for at, volume in enumerate(spec.get("volumes") or ()):
@@ -68,13 +60,13 @@ def _metadata_and_spec(definition: ResourceDefinition, obj: Object, old: Object 
 
 
 def _checks_cost(old: Object | None) -> bool:
-    return not pod_spec.deletion_cost_is_wrong(get(old or {}, "metadata.annotations", {}))
+    return not pod_annotations.deletion_cost_is_wrong(get(old or {}, "metadata.annotations", {}))
 
 
 def update(definition: ResourceDefinition, obj: Object, old: Object, context: Context) -> Findings:
     found = meta_update_findings(definition, obj, old)
-    found += _metadata_and_spec(definition, obj, old)
-    _annotation_updates(found, obj, old)
+    found += metadata_and_spec(definition, obj, old)
+    annotation_updates(found, obj, old)
     new, before = obj["spec"], old["spec"]
     for key in ("containers", "initContainers"):
         if len(new.get(key) or ()) != len(before.get(key) or ()):
@@ -93,20 +85,20 @@ def update(definition: ResourceDefinition, obj: Object, old: Object, context: Co
     return found
 
 
-def _annotation_updates(found: Findings, obj: Object, old: Object) -> None:
+def annotation_updates(found: Findings, obj: Object, old: Object) -> None:
     new, before = get(obj, "metadata.annotations", {}), get(old, "metadata.annotations", {})
     for key in sorted(before):
         if new.get(key) != before[key]:
-            if key.startswith(pod_spec.APPARMOR):
+            if key.startswith(pod_annotations.APPARMOR):
                 found.forbidden(f"metadata.annotations[{key}]", "may not remove or update AppArmor annotations")
-            if key == pod_spec.MIRROR:
+            if key == pod_annotations.MIRROR:
                 found.forbidden(f"metadata.annotations[{key}]", "may not remove or update mirror pod annotation")
     for key in sorted(new.keys() - before.keys()):
-        if key.startswith(pod_spec.APPARMOR):
+        if key.startswith(pod_annotations.APPARMOR):
             found.forbidden(f"metadata.annotations[{key}]", "may not add AppArmor annotations")
-        if key == pod_spec.MIRROR:
+        if key == pod_annotations.MIRROR:
             found.forbidden(f"metadata.annotations[{key}]", "may not add mirror pod annotation")
-    pod_spec.annotations(found, "metadata.annotations", new, obj.get("spec") or {}, _checks_cost(old))
+    pod_annotations.annotations(found, "metadata.annotations", new, obj.get("spec") or {}, _checks_cost(old))
 
 
 def _deadline(found: Findings, new: int | None, before: int | None) -> bool:
@@ -208,279 +200,6 @@ def _only_added(term: dict[str, Any], old: dict[str, Any]) -> bool:
     if not any(before for _, before in lists):
         return not any(after for after, _ in lists)
     return all(same(after[: len(before)], before) for after, before in lists)
-
-
-def update_status(definition: ResourceDefinition, obj: Object, old: Object, context: Context) -> Findings:
-    found = meta_update_findings(definition, obj, old)
-    _annotation_updates(found, obj, old)
-    status, before = obj.get("status") or {}, old.get("status") or {}
-    for at, condition in enumerate(status.get("conditions") or ()):
-        here = f"status.conditions[{at}]"
-        if condition.get("observedGeneration", 0) < 0:
-            text = "must be a non-negative integer"
-            found.invalid(f"{here}.observedGeneration", condition["observedGeneration"], text)
-        if condition.get("type") not in ("PodScheduled", "Ready", "Initialized"):
-            found.check(f"{here}.Type", condition.get("type", ""), is_qualified_name)
-    _nominated_node(found, status, before, old)
-    if status.get("observedGeneration", 0) < 0:
-        found.invalid("status.observedGeneration", status["observedGeneration"], "must be a non-negative integer")
-    found.immutable("status.qosClass", status.get("qosClass", ""), before.get("qosClass", ""))
-    for key in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
-        _state_transition(found, f"status.{key}", status.get(key) or [], before.get(key) or [], old["spec"], key)
-    _claim_statuses(found, status.get("resourceClaimStatuses") or [], obj)
-    _extended_claim(found, status.get("extendedResourceClaimStatus"), obj["spec"])
-    _addresses(found, "podIP", status, before)
-    _addresses(found, "hostIP", status, before)
-    for key in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
-        _users(found, f"status.{key}", status.get(key) or [], get(obj, "spec.os.name", "linux"))
-    return found
-
-
-def _nominated_node(found: Findings, status: dict[str, Any], before: dict[str, Any], old: Object) -> None:
-    name, path = status.get("nominatedNodeName", ""), "status.nominatedNodeName"
-    if name and name != before.get("nominatedNodeName", ""):
-        found.check(path, name, is_dns1123_subdomain)
-        if get(old, "spec.nodeName"):
-            found.forbidden(path, "may not be set on pods that are already bound to a node")
-
-
-def _state_transition(
-    found: Findings, path: str, new: list[Any], before: list[Any], spec: dict[str, Any], key: str
-) -> None:
-    """What has terminated stays so, unless it may be restarted."""
-    for at, old in enumerate(before):
-        terminated = get(old, "state.terminated")
-        if terminated is None:
-            continue
-        status = next((one for one in new if one.get("name") == old.get("name")), None)
-        if status is None or get(status, "state.terminated") is not None:
-            continue
-        if key == "ephemeralContainerStatuses" or not _may_restart(old, terminated, spec, key):
-            found.forbidden(f"{path}[{at}].state", "may not be transitioned to non-terminated state")
-
-
-def _may_restart(old: dict[str, Any], terminated: dict[str, Any], spec: dict[str, Any], key: str) -> bool:
-    containers = spec.get("initContainers" if key == "initContainerStatuses" else "containers") or []
-    everyone = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
-    if any(
-        rule.get("action") == "RestartAllContainers" for one in everyone for rule in one.get("restartPolicyRules") or ()
-    ):
-        return True
-    one = next((one for one in containers if one.get("name") == old.get("name")), None)
-    if one is None:
-        return False
-    code = terminated.get("exitCode", 0)
-    for rule in one.get("restartPolicyRules") or ():
-        codes = rule.get("exitCodes") or {}
-        if (code in (codes.get("values") or ())) == (codes.get("operator") == "In"):
-            return rule.get("action") == "Restart"
-    policy = one.get("restartPolicy") or spec.get("restartPolicy")
-    return policy == "Always" or (policy == "OnFailure" and code != 0)
-
-
-def _claim_statuses(found: Findings, statuses: list[Any], obj: Object) -> None:
-    known = {claim.get("name") for claim in get(obj, "spec.resourceClaims", [])}
-    seen: set[str] = set()
-    for at, status in enumerate(statuses):
-        here, name = f"status.resourceClaimStatuses[{at}]", status.get("name", "")
-        if name not in known:
-            text = "must match the name of an entry in `spec.resourceClaims`"
-            found.invalid(f"{here}.name", name, text)
-        if name in seen:
-            found.duplicate(f"{here}.name", name)
-        seen.add(name)
-        if status.get("resourceClaimName") is not None:
-            found.check(f"{here}.resourceClaimName", status["resourceClaimName"], is_dns1123_subdomain)
-
-
-def _extended_claim(found: Findings, status: dict[str, Any] | None, spec: dict[str, Any]) -> None:
-    if status is None:
-        return
-    path = "status.extendedResourceClaimStatus"
-    everyone = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
-    containers = {one.get("name"): one for one in everyone}
-    mappings = status.get("requestMappings") or []
-    if not mappings:
-        found.required(f"{path}.requestMappings", "at least one request mapping is required")
-    seen = set()
-    for at, mapping in enumerate(mappings):
-        here = f"{path}.requestMappings[{at}]"
-        keys = tuple(mapping.get(key, "") for key in ("containerName", "resourceName", "requestName"))
-        one = containers.get(keys[0])
-        entries = "spec.initContainers.{0} or spec.containers.{0}"
-        if one is None:
-            text = f"must match the name of an entry in {entries.format('name')}"
-            found.invalid(f"{here}.containerName", keys[0], text)
-        elif keys[1] not in get(one, "resources.requests", {}):
-            text = f"must match the extended resource name of an entry in {entries.format('resources.requests')}"
-            found.invalid(f"{here}.resourceName", keys[1], text)
-        found.check(f"{path}.requestName", keys[2], is_dns1123_label)
-        if keys in seen:
-            for key, value in zip(("containerName", "resourceName", "requestName"), keys, strict=True):
-                found.duplicate(f"{here}.{key}", value)
-        seen.add(keys)
-    found.name(f"{path}.resourceClaimName", status.get("resourceClaimName", ""), is_dns1123_subdomain)
-
-
-def _addresses(found: Findings, key: str, status: dict[str, Any], before: dict[str, Any]) -> None:
-    """podIP and podIPs, hostIP and hostIPs: the first of the list is the single one, at most one a family."""
-    plural, kind = f"{key}s", {"podIP": "core.PodIP", "hostIP": "core.HostIP"}[key]
-    ones = status.get(plural) or []
-    texts = [one.get("ip", "") for one in ones]
-    known = [one.get("ip", "") for one in before.get(plural) or ()]
-    if key == "hostIP" and texts and status.get(key, "") != texts[0]:
-        found.invalid(f"status.{plural}[0].ip", texts[0], f"must be equal to `{key}`")
-    for at, text in enumerate(texts):
-        ip_address(found, f"status.{plural}[{at}]", text, known)
-    shown = [go_value(kind, one) for one in ones]
-    if len(texts) > 1 and (len(texts) > 2 or not is_dual_stack(texts)):
-        found.invalid(f"status.{plural}", shown, "may specify no more than one IP for each IP family")
-    if key == "podIP":
-        if bool(status.get(key)) != bool(texts):
-            text = "podIP and podIPs must either both be set or both be unset"
-            found.invalid(f"status.{plural}", shown or None, text)
-        elif texts and status[key] != texts[0]:
-            found.invalid(f"status.{plural}[0].ip", texts[0], f"must be equal to `{key}`")
-
-
-def _users(found: Findings, path: str, statuses: list[Any], system: str) -> None:
-    for at, status in enumerate(statuses):
-        user = get(status, "user.linux")
-        if user is None:
-            continue
-        here = f"{path}[{at}].user.linux"
-        if system == "windows":
-            found.forbidden(here, "cannot be set for a windows pod")
-            continue
-        if not 0 <= user.get("uid", 0) <= 4294967295:
-            found.in_range(f"{here}.uid", user["uid"], 0, 4294967295)
-        user_id(found, f"{here}.gid", user.get("gid"))
-        for index, group in enumerate(user.get("supplementalGroups") or ()):
-            user_id(found, f"{here}.supplementalGroups[{index}]", group)
-
-
-def update_ephemeral_containers(definition: ResourceDefinition, obj: Object, old: Object, context: Context) -> Findings:
-    found = meta_update_findings(definition, obj, old)
-    found += _metadata_and_spec(definition, obj, old)
-    _annotation_updates(found, obj, old)
-    if pod_spec.MIRROR in get(old, "metadata.annotations", {}):
-        only = Findings()
-        only.forbidden("", "static pods do not support ephemeral containers")
-        return only
-    new = {one.get("name"): one for one in get(obj, "spec.ephemeralContainers", [])}
-    for one in get(old, "spec.ephemeralContainers", []):
-        name = one.get("name", "")
-        if name not in new:
-            text = f'existing ephemeral containers "{name}" may not be removed\n'
-            found.forbidden("spec.ephemeralContainers", text)
-        elif not same(new[name], one):
-            diff = go_diff("core.EphemeralContainer", one, new[name])
-            text = f'existing ephemeral containers "{name}" may not be changed\n{diff}'
-            found.forbidden("spec.ephemeralContainers", text)
-    return found
-
-
-def resize(definition: ResourceDefinition, obj: Object, old: Object, context: Context) -> Findings:
-    """ValidatePodResize: CPU and memory may change, nothing else, and not the quality of service."""
-    found = meta_update_findings(definition, obj, old)
-    found += _metadata_and_spec(definition, obj, old)
-    only = Findings()
-    if pod_spec.MIRROR in get(old, "metadata.annotations", {}):
-        only.forbidden("", "static pods cannot be resized")
-    elif get(old, "spec.os.name") == "windows":
-        only.forbidden("", "windows pods cannot be resized")
-    if only:
-        return only
-    new, before = obj["spec"], old["spec"]
-    if (get(old, "status.qosClass") or qos_class(before)) != qos_class(new):
-        text = "Pod QOS Class may not change as a result of resizing"
-        found.invalid("spec", get(obj, "status.qosClass", ""), text)
-    running = next((s for s in get(old, "status.containerStatuses", []) if get(s, "state.running") is not None), None)
-    if running is not None and running.get("resources") is None:
-        found.forbidden("spec", "Pod running on node without support for resize")
-    munged = deepcopy(new)
-    if _amounts_set(before) or _amounts_set(new):
-        _pod_level_resize(found, munged, before)
-    if not _same_containers(found, new, before):
-        return found
-    _container_resizes(found, munged, before)
-    if not same(new.get("volumes"), before.get("volumes")):
-        gate = "InPlacePodVerticalScalingMemoryBackedVolumes feature gate is disabled"
-        found.forbidden("spec.volumes", f"volumes are immutable on resize when {gate}")
-    if not found and not same(munged, before):
-        found.forbidden("spec", "only cpu and memory resources are mutable")
-    return found
-
-
-def _amounts_set(spec: dict[str, Any]) -> bool:
-    return bool(get(spec, "resources.requests") or get(spec, "resources.limits"))
-
-
-def _pod_level_resize(found: Findings, munged: dict[str, Any], before: dict[str, Any]) -> None:
-    old = before.get("resources")
-    if old is not None and munged.get("resources") is None:
-        found.forbidden("spec.resources", "pod-level resources cannot be removed")
-        return
-    if old is not None:
-        _not_removed(found, "spec.resources", munged["resources"], old, "pod-level resource")
-    _take_compute(munged["resources"], old or {})
-    if old is None and not any(munged["resources"].values()):
-        munged.pop("resources")
-    if not same(munged.get("resources"), old):
-        found.forbidden("spec", "only cpu and memory resources are mutable at pod-level")
-
-
-def _not_removed(found: Findings, path: str, new: dict[str, Any], old: dict[str, Any], what: str) -> None:
-    for key in ("requests", "limits"):
-        if set(old.get(key) or ()) - set(new.get(key) or ()):
-            found.forbidden(f"{path}.{key}", f"{what} {key} cannot be removed")
-
-
-def _take_compute(new: dict[str, Any], old: dict[str, Any]) -> None:
-    """CPU and memory of `new` become those of `old`, so that what still differs is something else."""
-    for key in ("requests", "limits"):
-        values = {name: value for name, value in (new.get(key) or {}).items() if name not in ("cpu", "memory")}
-        values |= {name: value for name, value in (old.get(key) or {}).items() if name in ("cpu", "memory")}
-        if values:
-            new[key] = values
-        else:
-            new.pop(key, None)
-
-
-def _same_containers(found: Findings, new: dict[str, Any], before: dict[str, Any]) -> bool:
-    count = len(found)
-    for key in ("containers", "initContainers"):
-        ones, old = new.get(key) or [], before.get(key) or []
-        if len(ones) != len(old):
-            found.forbidden(f"spec.{key}", f"{key} may not be added or removed on resize")
-            continue
-        for at, (one, old_one) in enumerate(zip(ones, old, strict=True)):
-            if one.get("name") != old_one.get("name"):
-                found.forbidden(f"spec.{key}[{at}].name", f"{key} may not be renamed or reordered on resize")
-    return len(found) == count
-
-
-def _container_resizes(found: Findings, munged: dict[str, Any], before: dict[str, Any]) -> None:
-    initial = list(zip(munged.get("initContainers") or (), before.get("initContainers") or (), strict=True))
-    plain = list(zip(munged.get("containers") or (), before.get("containers") or (), strict=True))
-    for key, pairs in (("initContainers", initial), ("containers", plain)):
-        for at, (one, old) in enumerate(pairs):
-            path = f"spec.{key}[{at}].resources"
-            _not_removed(found, path, one.get("resources") or {}, old.get("resources") or {}, "resource")
-    for one, old in plain:
-        _take_compute(one.setdefault("resources", {}), old.get("resources") or {})
-        if not same(one, old):
-            found.forbidden("spec", "only cpu and memory resources are mutable")
-    for at, (one, old) in enumerate(initial):
-        modified, path = not same(one, old), f"spec.initContainers[{at}]"
-        _take_compute(one.setdefault("resources", {}), old.get("resources") or {})
-        if not same(one, old):
-            found.forbidden(path, "only cpu and memory resources for init or sidecar containers are mutable")
-        if modified and one.get("restartPolicy") != "Always":
-            for policy in one.get("resizePolicy") or ():
-                if policy.get("restartPolicy") == "RestartContainer":
-                    text = "non-sidecar init containers with a resize policy of RestartContainer cannot be resized"
-                    found.forbidden(path, text)
 
 
 def binding(obj: Object) -> Findings:

@@ -9,7 +9,7 @@ from typing import Any
 from ledger.apimachinery.names import is_dns1123_subdomain
 from ledger.scheme.strategies.validation.diffs import go_value
 from ledger.scheme.strategies.validation.findings import Findings
-from ledger.scheme.strategies.validation.volumes import local_path, user_id
+from ledger.scheme.strategies.validation.volume_files import local_path, user_id
 
 Context = Mapping[str, Any]
 _PROFILES = ("Localhost", "RuntimeDefault", "Unconfined")

@@ -12,17 +12,16 @@ from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.strategies.context import Context
 from ledger.scheme.strategies.paths import get
 from ledger.scheme.strategies.prepare_services import externally_reachable
-from ledger.scheme.strategies.validation.common import (
+from ledger.scheme.strategies.validation.addresses import (
     cidr,
     endpoint_ip,
     ip_address,
     is_dual_stack,
-    meta_findings,
-    meta_update_findings,
     parse_ip,
     port_number,
     port_number_or_name,
 )
+from ledger.scheme.strategies.validation.common import meta_findings, meta_update_findings
 from ledger.scheme.strategies.validation.containers import PROTOCOLS
 from ledger.scheme.strategies.validation.diffs import go_value
 from ledger.scheme.strategies.validation.findings import Findings
