@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ledger.apimachinery.gotext import json_kind, same, type_of, verb_v
-from ledger.apimachinery.patch_merge import without_nulls
+from ledger.apimachinery.patch_merge import sorted_keys, without_nulls
 from ledger.apimachinery.resource import Object, Schema
 from ledger.apimachinery.status import StatusError, bad_request
 
@@ -32,8 +32,11 @@ def decode_strategic_patch(patch: Any) -> Object:
 
 
 def apply_strategic_patch(document: Object, patch: Object, schema: Schema) -> Object:
-    """`document` with `patch` merged in; both are used up. Raises StatusError: 400, 422, or 500 as upstream has it."""
-    return _merge_map(document, patch, _resolved(schema))
+    """`document` with `patch` merged in; both are used up. Raises StatusError: 400, 422, or 500 as upstream has it.
+
+    All maps come out sorted, those of opaque content too: upstream takes the whole object through Go's maps.
+    """
+    return sorted_keys(_merge_map(document, patch, _resolved(schema)))
 
 
 def _unprocessed(message: str) -> StatusError:

@@ -24,7 +24,7 @@ from ledger.scheme.scheme import Scheme
 
 COLLECTION_SLICE = 500  # objects deleted in one commit
 SERVER = User("system:apiserver", groups=("system:authenticated", "system:masters"))
-METHODS = {"create": "POST", "update": "PUT", "delete": "DELETE", "deletecollection": "DELETE"}
+METHODS = {"create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE", "deletecollection": "DELETE"}
 
 Edit = Callable[[Object], Object | None]  # what the object shall be; None: leave it as it is
 
@@ -108,6 +108,22 @@ class Client:
         except Unchanged:
             return None
         return self.registry.behaviour.from_storage(definition, version, decode(written.stored))
+
+    async def apply(self, gvr: GVR, namespace: str, config: Object, subresource: str = "") -> None:
+        """Server-side apply of a configuration without kind, by force. Raises StatusError."""
+        definition, version = self._found(gvr)
+        call = self._call("patch", definition, version, namespace, config["metadata"]["name"], subresource)
+        options = WriteOptions(field_manager=self.manager, force=True)
+        whole = {"apiVersion": version.kind.api_version, "kind": version.kind.kind, **config}
+
+        def transform(live: Object | None, _view: View) -> Object:
+            behaviour, now = self.registry.behaviour, self.now()
+            return behaviour.apply(definition, version, live, deepcopy(whole), options, subresource, now)
+
+        def write(call: Call) -> Awaitable[Written]:
+            return self.registry.update(call, transform, options, create=not subresource, tracked=True)
+
+        await self._recorded(call, write)
 
     async def delete(
         self, gvr: GVR, namespace: str, name: str, options: DeleteOptions = DeleteOptions(propagation="Background")

@@ -58,13 +58,14 @@ def _below(request: Request, scheme: Scheme, segments: list[str]) -> Object | No
     if segments[0] == "apis" and len(segments) == 2:
         group = scheme.group(segments[1])
         return discovery.api_group(group) if group else None
-    check_route(request)
     group_name, version = ("", segments[1]) if segments[0] == "api" else (segments[1], segments[2])
     if scheme.group(group_name) is None:
         return None
     document = discovery.api_resource_list(scheme, group_name, version)
     if document is None and not scheme.is_custom(group_name):
         raise unknown()
+    if document is not None:
+        check_route(request)
     return document
 
 

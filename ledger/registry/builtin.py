@@ -10,6 +10,7 @@ from ledger.apimachinery.apply import apply
 from ledger.apimachinery.field import FieldError
 from ledger.apimachinery.fieldset import Filter
 from ledger.apimachinery.managedfields import Convert, update_managed_fields
+from ledger.apimachinery.patch_merge import sorted_keys
 from ledger.apimachinery.resource import GVK, GroupResource, Object, Schema, split_api_version
 from ledger.apimachinery.status import StatusError, invalid
 from ledger.apimachinery.times import rfc3339
@@ -91,7 +92,7 @@ class Builtins:
             reset_filter(definition, subresource),
             self._convert(definition),
         )
-        return self.redecode(definition, version, applied, "Ignore")[0]
+        return self.redecode(definition, version, sorted_keys(applied), "Ignore")[0]
 
     def decode_kind(self, kind: GVK, body: bytes, content_type: str, field_validation: str) -> tuple[Object, list[str]]:
         """An object of a kind that is no resource of its own: a Scale, a Binding."""
@@ -238,7 +239,7 @@ def _patch_error(obj: Object, why: str) -> FieldError:
     """A patched object that does not decode is an invalid patch (jsonPatcher.applyPatchToCurrentObject)."""
     shown = {name: obj[name] for name in sorted(obj)}
     metadata = obj.get("metadata")
-    if isinstance(metadata, dict):
+    if isinstance(metadata, dict) and list(metadata) != sorted(metadata):  # a patch that reached into it has sorted it
         ordered = ordered_metadata(metadata)
         at = list(ordered).index("uid") + 1 if "uid" in ordered else 0
         revision = [("resourceVersion", metadata["resourceVersion"])] if "resourceVersion" in metadata else []

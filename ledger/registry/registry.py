@@ -27,6 +27,7 @@ from ledger.registry.allocators.api import Allocator
 from ledger.registry.behaviour import Behaviour, Context
 from ledger.registry.body import change_of, decode, encode_body, key_of, removal_of
 from ledger.registry.options import DeleteOptions, WriteOptions
+from ledger.registry.storage_keys import other_uid
 from ledger.scheme.definition import ResourceDefinition, Version
 
 ATTEMPTS_MAX = 256  # of deciding again after a lost race; each loss means that another write got through
@@ -289,9 +290,8 @@ class Registry:
         """A PUT with another uid is a precondition that failed (storage.Preconditions.Check)."""
         if call.request.method != "PUT":
             return
-        group, resource = call.definition.group, call.definition.resource
-        text = f"Precondition failed: UID in precondition: {given}, UID in object meta: {actual}"
-        raise decide.conflict(decide.GroupResource(group, resource), call.name, text)
+        text = other_uid(call.definition, call.namespace, call.name, given, actual)
+        raise conflict(call.definition.group_resource, call.name, text)
 
     # --- delete ---------------------------------------------------------------------------------------------------
     async def delete(self, call: Call, options: DeleteOptions, prepare: Prepare | None = None) -> Written:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -25,7 +26,7 @@ from ledger.auth.certificates import Credentials
 from ledger.auth.flowschemas import GROUP as FLOW_GROUP
 from ledger.auth.flowschemas import RESOURCES as FLOW_RESOURCES
 from ledger.auth.flowschemas import FlowSchemas
-from ledger.auth.jwt import VerificationKey, load_private_key
+from ledger.auth.jwt import VerificationKey, load_private_key, signed_token
 from ledger.auth.rbac import GROUP as RBAC_GROUP
 from ledger.auth.rbac import Rbac
 from ledger.auth.serviceaccounts import ServiceAccountTokens
@@ -68,7 +69,7 @@ from ledger.scheme.custom import definition_of
 from ledger.scheme.scheme import builtin
 from ledger.server.allocation import SERVICES, quota_status, service_allocator
 from ledger.server.config import Config
-from ledger.server.controllers import controllers
+from ledger.server.controllers import controllers, own_controllers
 from ledger.server.gauges import gauges
 from ledger.server.health import health
 from ledger.server.network import service_ip
@@ -98,7 +99,7 @@ class App:
     started: trio.Event
     boot: Callable[[int], Any]
     in_process: tuple[Callable[..., Any], ...] = ()  # what kube-apiserver itself runs; `nursery.start` them
-    controllers: Sequence[Controller] = ()  # what kube-controller-manager would run
+    controllers: Sequence[Controller] = ()  # what kube-controller-manager would run, and those of kube-apiserver's own
 
     async def start(self, nursery: trio.Nursery, port: int) -> None:
         """Bootstraps, then starts the controllers. `port` is the one clients reach the server at."""
@@ -230,7 +231,8 @@ def build(
     own = Client(registry, schemes.now, new_uid)
     in_process = (Definitions(store, own, clock).run,)
     ca_pem = credentials.ca.certificate.read_text()
-    others = controllers(config.controllers, registry, schemes.now, new_uid, ca_pem)
+    others = own_controllers(registry, schemes.now, new_uid)
+    others += controllers(config.controllers, registry, schemes.now, new_uid, partial(signed_token, key), ca_pem)
     return App(build_chain(handler, chain), store, schemes, flood, config, started, boot, in_process, others)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ledger.controllers.account_tokens import AccountTokens, Sign
 from ledger.controllers.accounts import default_account, root_ca
 from ledger.controllers.aggregation import ClusterRoleAggregation
+from ledger.controllers.availability import LocalAvailability
 from ledger.controllers.client import SERVER, Client, service_account
+from ledger.controllers.dangling import MANAGER, DanglingFlowSchemas
 from ledger.controllers.event_ttl import EventTtl
 from ledger.controllers.garbage_collector import GarbageCollector
 from ledger.controllers.in_use_protection import (
@@ -26,6 +29,7 @@ ACCOUNTS = {
     "namespace-controller": "namespace-controller",
     "garbage-collector-controller": "generic-garbage-collector",
     "serviceaccount-controller": "service-account-controller",
+    "serviceaccount-token-controller": "tokens-controller",
     "root-ca-certificate-publisher-controller": "root-ca-cert-publisher",
     "clusterrole-aggregation-controller": "clusterrole-aggregation-controller",
     "resourcequota-controller": "resourcequota-controller",
@@ -52,10 +56,26 @@ def wanted(given: Sequence[str]) -> tuple[str, ...]:
     return tuple(one for one in CONTROLLERS if one not in refused and (everything or one in named))
 
 
+def own_controllers(registry: Registry, scheme: Callable[[], Scheme], new_uid: Callable[[], str]) -> list[Controller]:
+    """What kube-apiserver does itself, whatever --controllers says."""
+    return [
+        LocalAvailability(Client(registry, scheme, new_uid)),
+        DanglingFlowSchemas(Client(registry, scheme, new_uid, SERVER, MANAGER)),
+    ]
+
+
 def controllers(
-    given: Sequence[str], registry: Registry, scheme: Callable[[], Scheme], new_uid: Callable[[], str], ca_pem: str
+    given: Sequence[str],
+    registry: Registry,
+    scheme: Callable[[], Scheme],
+    new_uid: Callable[[], str],
+    sign: Sign,
+    ca_pem: str,
 ) -> list[Controller]:
-    """The controllers that --controllers wants, ready to run. `ca_pem`: the certificate authority clients may trust."""
+    """The controllers that --controllers wants, ready to run.
+
+    `sign` makes tokens of claims; `ca_pem` is the certificate authority that clients may trust.
+    """
 
     def client(name: str) -> Client:
         account = ACCOUNTS[name]
@@ -66,6 +86,7 @@ def controllers(
         "namespace-controller": NamespaceController,
         "garbage-collector-controller": GarbageCollector,
         "serviceaccount-controller": default_account,
+        "serviceaccount-token-controller": lambda one: AccountTokens(one, sign, ca_pem),
         "root-ca-certificate-publisher-controller": lambda one: root_ca(one, ca_pem),
         "clusterrole-aggregation-controller": ClusterRoleAggregation,
         "resourcequota-controller": ResourceQuotaController,

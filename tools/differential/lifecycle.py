@@ -40,6 +40,7 @@ class Kind:
     status: Object | None = None
     status_bad: dict[str, Object] = field(default_factory=dict)
     scale: bool = False
+    settles: bool = False  # a controller of the server itself writes to it, a moment later
     selectors: list[str] = field(default_factory=list)
     mistakes: dict[str, Object] = field(default_factory=dict)  # merge patches onto `min`
     variants: dict[str, Object] = field(default_factory=dict)  # merge patches onto `min` that are right
@@ -194,6 +195,7 @@ def applying(kind: Kind) -> Iterator[Step]:
     if content:
         yield apply("content conflict", "mgr-b", merged(copy.deepcopy(other), content))
         yield apply("content forced", "mgr-b", merged(copy.deepcopy(other), content), force="true")
+    yield Step("applied as protobuf", "GET", path, headers={"accept": "application/vnd.kubernetes.protobuf"})
     less = kind.made("ssa", kind.rich, labels={"diff": kind.resource}, annotations={})
     yield apply("first gives up", "mgr-a", less)
     yield apply("second gives up", "mgr-b", only)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from compare import Pairing, differences
 from exchange import Server
 from lifecycle import Kind, clearing, steps
 
+SETTLED_S = 0.3  # by then a server's own controllers have answered a write
 KINDS = Path(__file__).parent / "kinds"
 
 
@@ -65,6 +67,8 @@ def play(kind: Kind, reference: Server, tested: Server) -> tuple[int, dict[str, 
     for step in steps(kind):
         expected, got = reference.perform(step), tested.perform(step)
         compared += 1
+        if kind.settles and step.method != "GET":
+            time.sleep(SETTLED_S)
         lines = differences(expected, got, pairing)
         if lines:
             found[f"{step.about}: {step.method} {step.path}"] = lines
