@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from ledger.admission.api import Attributes
 from ledger.admission.policies.evaluation import bindings_of, kind_of
 from ledger.admission.policies.index import GROUP, RESOURCES, Binding, Policies, Policy
-from ledger.admission.policies.parameters import ConfigurationError, collect
+from ledger.admission.policies.parameters import ConfigurationError, Kind, collect
+from ledger.admission.policies.parameters import kind_of as kind_of_parameters
 from ledger.admission.rules import NAMESPACES, Matched, matches, namespace_of
 from ledger.apimachinery.resource import Object
 from ledger.apimachinery.status import StatusError
@@ -63,20 +64,21 @@ def concerned(server: Server, kind: str, attributes: Attributes) -> bool:
     )
 
 
-def hooks(server: Server, kind: str, attributes: Attributes, view: View) -> Iterator[Hook]:
+def hooks(server: Server, resource: str, attributes: Attributes, view: View) -> Iterator[Hook]:
     """All that match, by the names of policy and binding. The object is looked at when its hook's turn comes."""
-    for policy in server.policies.bound(kind):
+    for policy in server.policies.bound(resource):
         try:
             found = matches(attributes, policy.spec.get("matchConstraints") or {}, view, server.scheme)
-        except StatusError as error:
+            kind = None if found is None else kind_of_parameters(policy.spec.get("paramKind"), server.scheme())
+        except (ConfigurationError, StatusError) as error:
             yield Hook(policy, None, wrong=f"failed to configure policy: {error}")
             continue
         if found is not None:
             for binding in policy.bindings:
-                yield from _bound(server, Hook(policy, binding, found), attributes, view)
+                yield from _bound(server, Hook(policy, binding, found), kind, attributes, view)
 
 
-def _bound(server: Server, hook: Hook, attributes: Attributes, view: View) -> Iterator[Hook]:
+def _bound(server: Server, hook: Hook, kind: Kind | None, attributes: Attributes, view: View) -> Iterator[Hook]:
     policy, binding, found = hook.policy, hook.binding, hook.matched
     assert binding is not None and found is not None
     try:
@@ -84,8 +86,7 @@ def _bound(server: Server, hook: Hook, attributes: Attributes, view: View) -> It
         if chosen is not None and matches(attributes, chosen, view, server.scheme) is None:
             return
         namespace = "" if attributes.definition.group_resource == NAMESPACES else attributes.namespace
-        kind, reference = policy.spec.get("paramKind"), binding.spec.get("paramRef")
-        parameters = collect(kind, reference, attributes.namespace, view, server.scheme())
+        parameters = collect(kind, binding.spec.get("paramRef"), attributes.namespace, view)
     except (ConfigurationError, StatusError) as error:
         hook.wrong = f"failed to configure binding: {error}"
         yield hook

@@ -17,7 +17,7 @@ from ledger.admission.policies.hooks import Hook, Server, as_matched, concerned,
 from ledger.admission.policies.index import MUTATING
 from ledger.apimachinery.fieldmerge import check, merge
 from ledger.apimachinery.fieldtypes import Type, TypeMismatch, compiled
-from ledger.apimachinery.patch_json import TestFailed, apply_json_patch, decode_json_patch
+from ledger.apimachinery.patch_json import TestFailed, apply_json_patch
 from ledger.apimachinery.resource import Object
 from ledger.apimachinery.status import StatusError, internal_error
 from ledger.projections.api import View
@@ -91,7 +91,7 @@ class MutatingAdmissionPolicy:
         try:
             normal, _ = self._server.forms.redecode(found.definition, found.version, patched, validation)
         except StatusError as error:
-            raise internal_error(str(error)) from None
+            raise internal_error(str(error).partition('}": ')[2] or str(error)) from None  # without the object itself
         attributes.object = self._server.forms.to_storage(found.definition, found.version, normal)
         bindings["object"] = as_matched(self._server, found, attributes, attributes.object)
 
@@ -122,17 +122,17 @@ def _refused(attributes: Attributes, errors: list[str]) -> StatusError:
 # --- patches ---------------------------------------------------------------------------------------------------------
 def json_patched(current: Object, given: Any) -> Object:
     """The object after a list of JSONPatch values. A failed test changes nothing. Raises PatchError."""
-    operations = []
+    patched = deepcopy(current)
     for one in given:
         _check_names(one.get("value"))
-        operations.append({name: plain(value) for name, value in one.items() if name != "from" or value})
-    try:
-        decoded, _ = decode_json_patch(operations, strict=False)
-        patched: Object = apply_json_patch(deepcopy(current), decoded)
-    except StatusError as error:
-        if isinstance(error.__cause__, TestFailed):
-            return current
-        raise PatchError(f"JSON Patch: {error.__cause__ or error}") from None
+        operation = {name: plain(value) for name, value in one.items() if name != "from" or value}
+        try:
+            patched = apply_json_patch(patched, [operation])
+        except StatusError as error:
+            if isinstance(error.__cause__, TestFailed):
+                return current
+            where = f"error in {operation.get('op', '')} for path: '{operation.get('path', '')}'"
+            raise PatchError(f"JSON Patch: {where}: {error.__cause__ or error}") from None
     return patched
 
 

@@ -18,20 +18,28 @@ class ConfigurationError(Exception):
     """A policy or binding that cannot be used; the text is what upstream tells the client."""
 
 
-def collect(
-    kind: Mapping[str, str] | None, reference: Mapping[str, Any] | None, namespace: str, view: View, scheme: Scheme
-) -> list[Object | None]:
+Kind = tuple[ResourceDefinition, Version]
+
+
+def kind_of(kind: Mapping[str, str] | None, scheme: Scheme) -> Kind | None:
+    """The resource of a paramKind; None for a policy without parameters. Raises ConfigurationError."""
+    if kind is None:
+        return None
+    found = scheme.for_kind(GVK(*split_api_version(kind["apiVersion"]), kind["kind"]))
+    if found is None:
+        described = f"{kind['apiVersion']}, Kind={kind['kind']}"
+        raise ConfigurationError(f"failed to find resource referenced by paramKind: '{described}'")
+    return found
+
+
+def collect(kind: Kind | None, reference: Mapping[str, Any] | None, namespace: str, view: View) -> list[Object | None]:
     """The parameters to evaluate a policy with, one after the other; [None]: it is evaluated without any.
 
     `namespace` is the request's. Raises ConfigurationError.
     """
     if kind is None or reference is None:
         return [None]
-    found = scheme.for_kind(GVK(*split_api_version(kind["apiVersion"]), kind["kind"]))
-    if found is None:
-        text = f"failed to find resource referenced by paramKind: '{kind['apiVersion']}, Kind={kind['kind']}'"
-        raise ConfigurationError(text)
-    definition, version = found
+    definition, version = kind
     chosen = [_object(one, version) for one in _chosen(definition, reference, namespace, view)]
     if not chosen and reference.get("parameterNotFoundAction") == "Deny":
         raise ConfigurationError("no params found for policy binding with `Deny` parameterNotFoundAction")

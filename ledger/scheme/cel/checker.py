@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ledger.scheme.cel import types
@@ -40,7 +40,7 @@ def check(
     for at, function, text in checker.literals:
         if not _readable(function, text):
             source.report(at, f"invalid {function} argument")
-    source.found += checker.mixed
+    source.found += checker.mixed()
     source.check()
     return found
 
@@ -50,7 +50,7 @@ class _Checker:
         self.source, self.variables, self.functions, self.messages = source, variables, functions, messages
         self.known = Substitutions()
         self.literals: list[tuple[int, str, str]] = []  # constant arguments that have a form of their own
-        self.mixed: list[tuple[int, str]] = []  # elements of another type than those before
+        self.literal_elements: list[list[tuple[int, Type]]] = []  # of each list, of the keys and values of each map
         self.formatting = 0  # inside of so many calls of format(), whose arguments may be mixed
 
     def check(self, one: Expr) -> Type:
@@ -181,25 +181,48 @@ class _Checker:
                 self.literals.append((argument.at, one.function, argument.value))
 
     # --- aggregates ---
-    def list(self, one: ListOf) -> Type:
+    def list_of(self, one: ListOf) -> Type:
         joined: Type | None = None
+        found: list[tuple[int, Type]] = []
         for place, each in enumerate(one.elements):
-            found = self.check(each)
+            element = self.check(each)
             if place in one.optional:
-                found = self.unwrapped(found, each.at)
-            joined = self.joined(each.at, joined, found)
+                element = self.unwrapped(element, each.at)
+            found.append((each.at, element))
+            joined = self.joined(joined, element)
+        self.alike(found)
         return types.list_of(self.known.fresh() if joined is None else joined)
 
-    def map(self, one: MapOf) -> Type:
+    def map_of(self, one: MapOf) -> Type:
         key_type: Type | None = None
         value_type: Type | None = None
+        keys: list[tuple[int, Type]] = []
+        values: list[tuple[int, Type]] = []
         for key, value, optional in one.entries:
-            key_type = self.joined(key.at, key_type, self.check(key))
+            keys.append((key.at, self.check(key)))
+            key_type = self.joined(key_type, keys[-1][1])
             found = self.check(value)
             if optional:
                 found = self.unwrapped(found, value.at)
-            value_type = self.joined(value.at, value_type, found)
+            values.append((value.at, found))
+            value_type = self.joined(value_type, found)
+        self.alike(keys)
+        self.alike(values)
         return types.map_of(key_type or self.known.fresh(), value_type or self.known.fresh())
+
+    def alike(self, found: list[tuple[int, Type]]) -> None:
+        """Elements of one literal must be of one type, which is known when all is checked."""
+        if not self.formatting:
+            self.literal_elements.append(found)
+
+    def mixed(self) -> Iterator[tuple[int, str]]:
+        """What differs from the first element of its literal."""
+        for found in self.literal_elements:
+            known = [(at, self.known.apply(one, free_to_dyn=True)) for at, one in found]
+            for at, one in known[1:]:
+                if one != known[0][1]:
+                    yield at, f"expected type '{known[0][1].described()}' but found '{one.described()}'"
+                    break
 
     def unwrapped(self, found: Type, at: int) -> Type:
         found = self.known.apply(found)
@@ -210,15 +233,10 @@ class _Checker:
             self.source.report(at, f"expected type '{wanted}' but found '{found.described()}'")
         return found
 
-    def joined(self, at: int, before: Type | None, found: Type) -> Type:
+    def joined(self, before: Type | None, found: Type) -> Type:
         if before is None:
             return found
-        if self.known.assignable([before], [found]):
-            return types.most_general(before, found)
-        before, found = self.known.apply(before, True), self.known.apply(found, True)
-        if not self.formatting:
-            self.mixed.append((at, f"expected type '{before.described()}' but found '{found.described()}'"))
-        return DYN
+        return types.most_general(before, found) if self.known.assignable([before], [found]) else DYN
 
     def message(self, one: Message) -> Type:
         found = self.messages(one.name.removeprefix("."))
@@ -354,8 +372,8 @@ _CHECKS: dict[type, Callable[[_Checker, Any], Type]] = {
     Ident: _Checker.ident,
     Select: _Checker.select,
     Call: _Checker.call,
-    ListOf: _Checker.list,
-    MapOf: _Checker.map,
+    ListOf: _Checker.list_of,
+    MapOf: _Checker.map_of,
     Message: _Checker.message,
     Comprehension: _Checker.comprehension,
     Bind: _Checker.bind,
