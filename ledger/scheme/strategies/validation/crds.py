@@ -173,6 +173,10 @@ def _schemas(spec: Object) -> list[Schema]:
     return [holder["openAPIV3Schema"] for holder in holders if holder and holder.get("openAPIV3Schema")]
 
 
+def _has_defaults(spec: Object) -> bool:
+    return any(one.get("default") is not None for schema in _schemas(spec) for one in every(schema))
+
+
 # --- spec ------------------------------------------------------------------------------------------------------------
 def _spec(found: Findings, spec: Object, lenience: _Lenience) -> None:
     group, versions = spec.get("group") or "", spec["versions"]
@@ -187,6 +191,8 @@ def _spec(found: Findings, spec: Object, lenience: _Lenience) -> None:
         for index, version in enumerate(versions):
             if not (version.get("schema") or {}).get("openAPIV3Schema"):
                 found.required(f"spec.versions[{index}].schema.openAPIV3Schema")
+    if spec.get("preserveUnknownFields") and _has_defaults(spec):
+        found.invalid("spec.preserveUnknownFields", True, "must be false in order to use defaults in the schema")
     for index, version in enumerate(versions):
         _version(found, f"spec.versions[{index}]", version, spec, lenience)
     _versions(found, spec)
@@ -207,13 +213,16 @@ def _spec(found: Findings, spec: Object, lenience: _Lenience) -> None:
         else:
             schema = spec["validation"]["openAPIV3Schema"]
             _selectable(found, "spec.selectableFields", spec["selectableFields"], schema, "" in lenience.selectable)
+    strategy = (spec.get("conversion") or {"strategy": "None"}).get("strategy") or ""
+    if spec.get("preserveUnknownFields") and strategy != "None":
+        found.invalid("spec.conversion.strategy", strategy, "must be None if spec.preserveUnknownFields is true")
     _conversion(found, "spec.conversion", spec.get("conversion"), lenience)
 
 
 def _versions(found: Findings, spec: Object) -> None:
     """What the list of versions must be as a whole."""
     versions = spec["versions"]
-    value: Any = shown_versions(versions) if "versions" in spec["given"] else None
+    value: Any = shown_versions(versions) if spec["given"].get("versions") is not None else None
     names = [version.get("name", "") for version in versions]
     if len(set(names)) < len(names):
         found.invalid("spec.versions", value, "must contain unique version names")
