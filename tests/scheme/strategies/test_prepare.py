@@ -73,7 +73,7 @@ def test_a_signing_request_says_who_made_it() -> None:
 
 
 def test_the_spec_of_a_signing_request_stays() -> None:
-    stored = {
+    stored: dict[str, Any] = {
         "metadata": {"name": "c", "resourceVersion": "1"},
         "spec": {"request": "eA==", "signerName": "a.b/c", "usages": ["any"], "username": "u"},
     }

@@ -108,8 +108,8 @@ def _compare(name: str, outcome: playing.Outcome, status: int, body: Any) -> lis
     if ours:
         return [f"refused: {_texts(ours)}"]
     added = _ADDED.get(name, ())
-    found = _differences(_without_server_set(outcome.obj), _without_server_set(body))
-    return [one for one in found if not any(re.match(pattern, one) for pattern in added)]
+    different = _differences(_without_server_set(outcome.obj), _without_server_set(body))
+    return [one for one in different if not any(re.match(pattern, one) for pattern in added)]
 
 
 def _owner(at: tuple[str, str, str, list[str]] | None, name: str = "") -> tuple[str, str, str]:
@@ -127,11 +127,13 @@ def _remember(live: dict[tuple[str, str, str], Any], at: Any, method: str, answe
 
 def _play(name: str, steps: list[Any]) -> tuple[int, list[str]]:
     """How many writes a scenario has, and those that came out otherwise."""
-    bodies, live, count, wrong = {}, {}, 0, []
+    bodies: dict[int, Any] = {}
+    live: dict[tuple[str, str, str], Any] = {}
+    count, wrong = 0, []
     for step in steps:
         request, answer = step.get("request") or {}, step["response"]
         bodies[step["n"]], status = answer.get("body"), answer["status"]
-        at, method = _parsed(request.get("path", "")), request.get("method")
+        at, method = _parsed(request.get("path", "")), request.get("method", "")
         known = live.get(_owner(at))
         _remember(live, at, method, answer)
         body = _resolved(request.get("body"), bodies)

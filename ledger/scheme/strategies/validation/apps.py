@@ -260,9 +260,9 @@ def _daemon_set_strategy(found: Findings, strategy: Spec) -> None:
 
 def daemon_set_status(definition: ResourceDefinition, obj: Object, old: Object, context: Context) -> Findings:
     found, status = meta_update_findings(definition, obj, old), obj.get("status") or {}
-    keys = ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady")
-    keys += ("observedGeneration", "updatedNumberScheduled", "numberAvailable", "numberUnavailable", "collisionCount")
-    none_negative(found, status, *keys)
+    numbers = ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady")
+    more = ("observedGeneration", "updatedNumberScheduled", "numberAvailable", "numberUnavailable", "collisionCount")
+    none_negative(found, status, *numbers, *more)
     not_decremented(found, obj, old)
     return found
 

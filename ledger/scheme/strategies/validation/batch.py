@@ -82,8 +82,10 @@ def _job_spec(found: Findings, spec: Spec, old: Spec | None) -> None:
         found.invalid("spec.template.metadata.labels", labels, text)
 
 
-_COUNTS = ("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished")
-_COUNTS += ("backoffLimitPerIndex", "maxFailedIndexes")
+_COUNTS = (
+    *("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished"),
+    *("backoffLimitPerIndex", "maxFailedIndexes"),
+)
 
 
 def job_template_spec(found: Findings, path: str, spec: Spec, old: Spec | None) -> None:

@@ -66,16 +66,10 @@ def template_meta(found: Findings, meta: Mapping[str, Any], path: str) -> None:
     found += validate_annotations(meta.get("annotations"), f"{path}.annotations")
     found += validate_labels(meta.get("labels"), f"{path}.labels")
     order = (
-        "name",
-        "generateName",
-        "namespace",
-        "selfLink",
-        "uid",
-        "resourceVersion",
-        "generation",
-        "creationTimestamp",
+        *("name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation"),
+        *("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences", "finalizers"),
+        "managedFields",
     )
-    order += ("deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences", "finalizers", "managedFields")
     special = {"uid": "uID"}  # Go's UID, its first letter in lower case
     for key in order:
         if meta.get(key):
@@ -138,7 +132,7 @@ def selector_has_invalid_values(selector: Mapping[str, Any] | None) -> bool:
 
 
 def _requirement_matches(one: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    key, values = one.get("key"), one.get("values") or []
+    key, values = one.get("key", ""), one.get("values") or []
     match one.get("operator"):
         case "In":
             return labels.get(key) in values if key in labels else False

@@ -18,7 +18,7 @@ class Findings(list[FieldError]):
         super().__init__(errors)
         self._covered: list[FieldError] = list(errors._covered) if isinstance(errors, Findings) else []
 
-    def __iadd__(self, errors: Iterable[FieldError]) -> Self:
+    def __iadd__(self, errors: Iterable[FieldError]) -> Self:  # type: ignore[override, misc]
         self.extend(errors)
         if isinstance(errors, Findings):
             self._covered += errors._covered

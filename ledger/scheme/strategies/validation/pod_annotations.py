@@ -23,7 +23,9 @@ _SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod"
 _SECCOMP = "container.seccomp.security.alpha.kubernetes.io/"
 
 
-def annotations(found: Findings, path: str, values: Mapping[str, str] | None, spec: Spec, cost: bool = True) -> None:
+def specific_annotations(
+    found: Findings, path: str, values: Mapping[str, str] | None, spec: Spec, cost: bool = True
+) -> None:
     """ValidatePodSpecificAnnotations; `cost`: whether a wrong deletion cost matters."""
     values = values or {}
     if MIRROR in values and not spec.get("nodeName"):

@@ -22,7 +22,12 @@ from ledger.scheme.strategies.validation.common import INT32_MAX
 from ledger.scheme.strategies.validation.containers import PodFacts
 from ledger.scheme.strategies.validation.diffs import go_value
 from ledger.scheme.strategies.validation.findings import Findings
-from ledger.scheme.strategies.validation.pod_annotations import MIRROR, annotations, apparmor_matches, seccomp_matches
+from ledger.scheme.strategies.validation.pod_annotations import (
+    MIRROR,
+    apparmor_matches,
+    seccomp_matches,
+    specific_annotations,
+)
 from ledger.scheme.strategies.validation.resources import amounts, is_huge_pages, pod_resource_name, requirements
 from ledger.scheme.strategies.validation.volumes import volumes
 
@@ -34,7 +39,7 @@ def template(found: Findings, path: str, value: Spec, old: Spec | None = None) -
     metadata, spec = value.get("metadata") or {}, value.get("spec") or {}
     found += validate_labels(metadata.get("labels"), f"{path}.labels")
     found += validate_annotations(metadata.get("annotations"), f"{path}.annotations")
-    annotations(found, f"{path}.annotations", metadata.get("annotations"), spec)
+    specific_annotations(found, f"{path}.annotations", metadata.get("annotations"), spec)
     pod_spec(found, f"{path}.spec", spec, None, (old or {}).get("spec"))
     seccomp_matches(found, f"{path}.spec", metadata, spec)
     apparmor_matches(found, f"{path}.spec", metadata, spec)

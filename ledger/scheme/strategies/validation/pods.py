@@ -44,7 +44,9 @@ def create(definition: ResourceDefinition, obj: Object, context: Context) -> Fin
 def metadata_and_spec(definition: ResourceDefinition, obj: Object, old: Object | None) -> Findings:
     found = meta_findings(definition, obj)
     metadata, spec = obj["metadata"], obj.get("spec") or {}
-    pod_annotations.annotations(found, "metadata.annotations", metadata.get("annotations"), spec, _checks_cost(old))
+    pod_annotations.specific_annotations(
+        found, "metadata.annotations", metadata.get("annotations"), spec, _checks_cost(old)
+    )
     pod_spec.pod_spec(found, "spec", spec, metadata, (old or {}).get("spec"), is_pod=True)
     if not spec.get("serviceAccountName"):
         for at, volume in enumerate(spec.get("volumes") or ()):
@@ -98,7 +100,7 @@ def annotation_updates(found: Findings, obj: Object, old: Object) -> None:
             found.forbidden(f"metadata.annotations[{key}]", "may not add AppArmor annotations")
         if key == pod_annotations.MIRROR:
             found.forbidden(f"metadata.annotations[{key}]", "may not add mirror pod annotation")
-    pod_annotations.annotations(found, "metadata.annotations", new, obj.get("spec") or {}, _checks_cost(old))
+    pod_annotations.specific_annotations(found, "metadata.annotations", new, obj.get("spec") or {}, _checks_cost(old))
 
 
 def _deadline(found: Findings, new: int | None, before: int | None) -> bool:

@@ -277,8 +277,8 @@ def skipped_operations(found: Findings, path: str, operations: list[str]) -> Non
 
 def binding_conditions(found: Findings, path: str, device: Spec) -> None:
     """Conditions that must hold, and those that must not, before a pod is bound."""
-    good, bad = device.get("bindingConditions"), device.get("bindingFailureConditions")
-    keys = {"bindingConditions": good or [], "bindingFailureConditions": bad or []}
+    good, bad = device.get("bindingConditions") or [], device.get("bindingFailureConditions") or []
+    keys = {"bindingConditions": good, "bindingFailureConditions": bad}
     for key, ones in keys.items():
         for at, one in _looked_into(ones, 4):
             found.check(f"{path}.{key}[{at}]", one, is_qualified_name)
@@ -286,12 +286,12 @@ def binding_conditions(found: Findings, path: str, device: Spec) -> None:
         for at, one in enumerate(ones):
             if one in ones[:at]:
                 found.duplicate(f"{path}.{key}[{at}]", one)
-            if ones is bad and one in (good or ()):
+            if ones is bad and one in good:
                 text = "bindingFailureConditions must not overlap with bindingConditions"
                 found.invalid(f"{path}.{key}[{at}]", one, text)
     if bad and not good:
         text = "bindingConditions are required to use bindingFailureConditions"
-        found.invalid(f"{path}.bindingConditions", good, text)
+        found.invalid(f"{path}.bindingConditions", None, text)
     if good and not bad:
         text = "bindingFailureConditions are required to use bindingConditions"
-        found.invalid(f"{path}.bindingFailureConditions", bad, text)
+        found.invalid(f"{path}.bindingFailureConditions", None, text)

@@ -117,7 +117,7 @@ def _stateful_template(found: Findings, spec: Spec, old: Spec | None, full: bool
         pod_spec.template(found, path, template, (old or {}).get("template"))
     found += validate_labels(metadata.get("labels"), f"{path}.labels")
     found += validate_annotations(metadata.get("annotations"), f"{path}.annotations")
-    pod_annotations.annotations(found, f"{path}.annotations", metadata.get("annotations"), pod)
+    pod_annotations.specific_annotations(found, f"{path}.annotations", metadata.get("annotations"), pod)
 
 
 def stateful_set_status(definition: ResourceDefinition, obj: Object, old: Object, context: Context) -> Findings:
