@@ -20,6 +20,7 @@ from ledger.replay.printing.details import change_lines
 from ledger.replay.requests import Happening, Narrowing, Tally, happenings
 from ledger.replay.targets import parse_targets
 from ledger.replay.text import short_user
+from ledger.replay.where import Where
 
 TERMINAL_ROWS = 40  # of `log`, where --limit does not say otherwise
 COUNT_S = 1.0  # how long what a limit cut off is counted
@@ -56,10 +57,17 @@ def _log(past: Past, since: Moment, until: Moment, wanted: Narrowing, out: Out) 
         out.stream.flush()
         total = taken.count_the_rest()
         out.note(rows.tally_text(tally, total))
+        _note_failures(wanted, out)
         if taken.cut:
             out.note(f"{taken.limit:,} of {total}, --all for the rest")
     check_strict(options, taken.doubtful)
     return 0
+
+
+def _note_failures(wanted: Narrowing, out: Out) -> None:
+    if isinstance(wanted.where, Where) and wanted.where.failed:
+        failure = wanted.where.first_failure
+        out.note(f"--where counts as false for {wanted.where.failed:,} requests it could not be asked of: {failure}")
 
 
 class _Taken:
@@ -168,6 +176,7 @@ def _narrowing(past: Past, options: argparse.Namespace, at: Moment) -> Narrowing
         verb=options.verb,
         labels=selector(options.selector),
         grep=grep,
+        where=Where(options.where) if options.where else None,
         noise=options.noise == "show",
         conflicts=bool(options.classes),
     )

@@ -162,6 +162,9 @@ def _log(parser: Parser) -> None:
     parser.add_argument("--verb", default="")
     parser.add_argument("-l", "--selector", default="", help="labels of the changed object")
     parser.add_argument("--grep", default="", metavar="REGEX", help="in URIs, messages, users and bodies")
+    parser.add_argument(
+        "--where", default="", metavar="CEL", help="'user == \"alice\" && code < 300'; see docs/replay.md"
+    )
     parser.add_argument("--limit", type=int, default=None, metavar="N", help="rows; a terminal's default fits it")
     parser.add_argument("--all", action="store_true", help="no limit")
     parser.add_argument("--reverse", action="store_true", help="oldest first")

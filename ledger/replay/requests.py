@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import orjson
@@ -34,6 +34,7 @@ class Narrowing:
     verb: str = ""
     labels: LabelSelector | None = None
     grep: re.Pattern[str] | None = None
+    where: Callable[[Happening], bool] | None = None
     noise: bool = False  # show the noisy fields as well
     conflicts: bool = True  # also what the cluster's own machinery was refused: it tries again
 
@@ -174,7 +175,9 @@ def _matches(found: Happening, wanted: Narrowing) -> bool:
         return False
     if wanted.labels is not None and not any(_has_labels(one, wanted.labels) for one in found.changes):
         return False
-    return wanted.grep is None or _mentions(found, wanted.grep)
+    if wanted.grep is not None and not _mentions(found, wanted.grep):
+        return False
+    return wanted.where is None or wanted.where(found)
 
 
 def _has_labels(one: ObjectChange, labels: LabelSelector) -> bool:

@@ -112,6 +112,54 @@ def test_log_is_narrowed(ask: Any, flags: str, revisions: list[str]) -> None:
     assert [row[0] for row in ask("log", *flags.split()).rows[1:]] == revisions
 
 
+@pytest.mark.parametrize(
+    "expression, revisions",
+    [
+        ('user == "alice" && code < 300', ["20", "-"]),
+        ("code == 403 && reason == 'Forbidden'", ["-"]),
+        ("resource == 'secrets' || name.startsWith('p')", ["50"]),
+        ("ns == 'other'", ["50"]),
+        ("'system:authenticated' in groups && verb == 'delete'", ["35"]),
+        ("revision > 20 && revision <= 35", ["35", "30"]),
+        ("time > timestamp('2025-11-22T21:16:06Z') && time < timestamp('2025-11-22T21:16:07.5Z')", ["40", "35"]),
+        ("object.data.PORT == '5433' && oldObject.data.PORT == '5432'", ["20"]),
+        ("class == 'dry-run' && dry_run", ["-"]),
+        ("confidence != 'known'", ["35"]),
+        ("object.?metadata.labels.by.orValue('') == 'bob'", ["30"]),
+    ],
+)
+def test_log_is_narrowed_by_an_expression(ask: Any, expression: str, revisions: list[str]) -> None:
+    assert [row[0] for row in ask("log", "--where", expression).rows[1:]] == revisions
+
+
+def test_an_expression_that_cannot_be_asked_of_a_request_counts_as_false_and_is_told(ask: Any) -> None:
+    answer = ask("log -n shop --where", "object.data.PORT == '1'")
+    assert [row[0] for row in answer.rows[1:]] == ["40"]
+    assert answer.err.endswith("--where counts as false for 2 requests it could not be asked of: no such key: data\n")
+
+
+@pytest.mark.parametrize(
+    "expression, message",
+    [
+        ('usr == "alice"', "--where does not compile: line 1, column 1: undeclared reference to 'usr'"),
+        (
+            "user == 1",
+            "--where does not compile: line 1, column 6: "
+            "found no matching overload for '_==_' applied to '(string, int)'",
+        ),
+        ("user ==", "--where does not compile: line 1, column 8: Syntax error: mismatched input '<EOF>'"),
+        (
+            "namespace == 'other'",
+            "--where does not compile: line 1, column 1: reserved identifier: namespace. The namespace is ns",
+        ),
+        ("code", "--where gives int, neither true nor false: code"),
+    ],
+)
+def test_an_expression_that_is_wrong_is_2_and_one_line(ask: Any, expression: str, message: str) -> None:
+    answer = ask("log --where", expression)
+    assert (answer.code, answer.out, answer.err) == (2, "", f"error: {message}\n")
+
+
 def test_a_cut_list_says_of_how_many(ask: Any) -> None:
     assert ask("log --limit 2").err.endswith("2 of 8, --all for the rest\n")
 
