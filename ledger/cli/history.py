@@ -6,6 +6,7 @@ import argparse
 
 from ledger.apimachinery.resource import Key
 from ledger.cli.asked import MACHINE, clock_of
+from ledger.cli.explain import explain
 from ledger.cli.output import Out, check_strict, paged
 from ledger.cli.source import moment, open_past
 from ledger.replay.classify import DRY_RUN
@@ -28,6 +29,8 @@ def history(options: argparse.Namespace) -> int:
         key = targets[0].key
         if next(past.store.versions(key, upto=at.revision), None) is None:
             raise not_there(past, targets[0], at.revision)
+        if options.explain:
+            return explain(past, options, "revisions of one object", {"at": at}, targets)
         with paged(options) as out:
             if options.path:
                 return _field_history(past, key, at, out)

@@ -10,14 +10,15 @@ from collections.abc import Iterable, Iterator
 
 from ledger.apimachinery.resource import Object
 from ledger.cli.asked import MACHINE, clock_of, selector
+from ledger.cli.explain import explain
 from ledger.cli.output import Out, check_strict, paged
 from ledger.cli.source import moment, open_past, say
-from ledger.replay.classify import CLASSES, SHOWN_FIRST, parse_classes
+from ledger.replay.classify import CLASSES, SHOWN_FIRST, names, parse_classes
 from ledger.replay.moments import Moment
 from ledger.replay.past import Past, ReplayError
 from ledger.replay.printing import documents, rows
 from ledger.replay.printing.details import change_lines
-from ledger.replay.requests import Happening, Narrowing, Tally, happenings
+from ledger.replay.requests import Happening, Narrowing, Tally, happenings, index_of
 from ledger.replay.targets import parse_targets
 from ledger.replay.text import short_user
 from ledger.replay.where import Where
@@ -34,6 +35,9 @@ def log(options: argparse.Namespace) -> int:
             raise ReplayError(f"--from (rv {since.revision}) is after --to (rv {until.revision}). Swap them.")
         say((since, until), options)
         wanted = _narrowing(past, options, until)
+        if options.explain:
+            found = parse_targets(past, options.targets, options.namespace, until.revision)
+            return explain(past, options, index_of(wanted), {"from": since, "to": until}, found, names(wanted.classes))
         if options.follow:
             return _follow(past, since, until, wanted, options)
         with paged(options) as out:

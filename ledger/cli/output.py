@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -52,6 +53,11 @@ class Out:
         return self.terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
     @property
+    def ascii(self) -> bool:
+        """Whether other characters are escaped: by --ascii, and where the stream cannot write them."""
+        return bool(self.options.ascii) or "utf" not in (self.stream.encoding or "utf-8").lower()
+
+    @property
     def cuts(self) -> bool:
         """Whether long values and ids may be shortened: for people yes, in pipes never."""
         return bool(self.width)
@@ -60,7 +66,8 @@ class Out:
         """Writes as lines come; the number of lines."""
         count, coloured = 0, self.coloured
         for line in lines:
-            self.stream.write((painted(line) if coloured else line) + "\n")
+            line = painted(line) if coloured else line
+            self.stream.write((escaped(line) if self.ascii else line) + "\n")
             count += 1
             if self.terminal:
                 self.stream.flush()
@@ -93,7 +100,7 @@ class Out:
         if self.format == "yaml":
             from ledger.replay.printing.yamltext import yaml_text
 
-            self.stream.write(yaml_text(orjson.loads(orjson.dumps(value))))
+            self.stream.write(yaml_text(orjson.loads(orjson.dumps(value)), ascii_only=self.ascii))
         else:
             self.lines([encode(value, indent=self.format != "jsonl")])
 
@@ -103,6 +110,12 @@ class Out:
             sys.stderr.flush()
 
 
+def escaped(line: str) -> str:
+    """The line in ASCII, with JSON's escapes, so that a document stays one."""
+    return line if line.isascii() else _OTHER.sub(lambda found: json.dumps(found[0])[1:-1], line)
+
+
+_OTHER = re.compile(r"[^\x00-\x7f]+")
 _COLOURS = {"+": "32", "-": "31", "~": "33"}
 _MARK = re.compile(r"\s*([+~-]) \S")
 _REFUSED = re.compile(r"\b4\d\d [A-Z][A-Za-z]+|\b(?:inferred|unknown)\b")

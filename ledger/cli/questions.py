@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from ledger.apimachinery.resource import Object
 from ledger.cli.asked import MACHINE, clock_of, selector
+from ledger.cli.explain import explain
 from ledger.cli.output import Out, check_strict, paged
 from ledger.cli.source import moment, open_past
 from ledger.log.event import Event
@@ -27,6 +28,8 @@ from ledger.replay.targets import Target, parse_targets
 
 def info(options: argparse.Namespace) -> int:
     with open_past(options) as past, paged(options) as out:
+        if options.explain:
+            return explain(past, options, "every request, every change")
         found = overview(past, quality=options.quality)
         if out.format in MACHINE:
             answer = documents.overview_json(found, past, options.quality)
@@ -51,6 +54,8 @@ def get(options: argparse.Namespace) -> int:
         out = Out(options)
         targets = parse_targets(past, options.targets, options.namespace, at.revision)
         labels = selector(options.selector)
+        if options.explain:
+            return explain(past, options, "the state of the moment", {"at": at}, targets)
         found = [
             (target, list(objects_at(past, target, at, options.namespace, labels, deleted=options.deleted)))
             for target in _merged(targets)
@@ -113,6 +118,8 @@ def diff(options: argparse.Namespace) -> int:
                 raise ReplayError(f"A (rv {a.revision}) is after B (rv {b.revision}). Swap them, or say --reverse.")
             a, b = b, a
         targets = parse_targets(past, options.targets, options.namespace, b.revision)
+        if options.explain:
+            return explain(past, options, "every change of the range", {"a": a, "b": b}, targets)
         found = list(
             changed_objects(
                 past,
@@ -158,6 +165,8 @@ def show(options: argparse.Namespace) -> int:
     with open_past(options) as past:
         event = _event(past, " ".join(options.id))
         out = Out(options)
+        if options.explain:
+            return explain(past, options, f"request {event.position:,}, {event.audit_id}")
         if options.raw:
             out.lines([documents.encode(record_of(past, event), indent=True)])
             return 0

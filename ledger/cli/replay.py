@@ -72,8 +72,12 @@ def run_safely(run: Callable[[argparse.Namespace], int], options: argparse.Names
     from ledger.replay.importer.base import BadSnapshot
     from ledger.replay.past import ReplayError
 
+    begun = time.monotonic()
     try:
-        return run(options)
+        code = run(options)
+        if options.verbose:
+            sys.stderr.write(f"took {time.monotonic() - begun:.3f} s\n")
+        return code
     except ReplayError as error:
         return _fail(str(error), error.code, options)
     except (Unusable, InUse) as error:
@@ -132,13 +136,19 @@ def _common(parser: Parser) -> None:
     parser.add_argument("--no-headers", action="store_true", help="leave a table's first line out")
     parser.add_argument("--width", type=int, default=None, metavar="N", help="cut tables to N columns; 0: never")
     parser.add_argument("--color", default="auto", choices=("auto", "always", "never"), help="marks in colour")
+    parser.add_argument("--ascii", action="store_true", help="write other characters as \\uXXXX")
     parser.add_argument("--no-pager", action="store_true")
     parser.add_argument("--strict", action="store_true", help="exit 4 when the answer rests on what is inferred")
     parser.add_argument("-q", "--quiet", action="store_true", help="no notes on stderr")
-    parser.add_argument("-v", "--verbose", action="count", default=0, help="-vv: tracebacks")
+    parser.add_argument("-v", "--verbose", action="count", default=0, help="-v: how long it took; -vv: tracebacks")
+
+
+def _explain(parser: Parser) -> None:
+    parser.add_argument("--explain", action="store_true", help="only how the question is understood")
 
 
 def _scope(parser: Parser) -> None:
+    _explain(parser)
     parser.add_argument("-n", "--namespace", default="", metavar="NS")
     parser.add_argument("-A", "--all-namespaces", action="store_true", help="the default for a log in a directory")
     parser.add_argument("--noise", choices=("show", "hide"), default="hide", help="managedFields, resourceVersion, ...")
@@ -210,6 +220,7 @@ def _show(parser: Parser) -> None:
 
 
 def _info(parser: Parser) -> None:
+    _explain(parser)
     parser.add_argument("--quality", action="store_true", help="each change that is inferred or unknown")
 
 

@@ -118,6 +118,13 @@ def happenings(
         yield found
 
 
+def index_of(wanted: Narrowing) -> str:
+    """Where `happenings` looks, for people."""
+    if len(wanted.objects) == 1:
+        return "requests of one object"
+    return f"requests of {wanted.user}" if wanted.user else "every request of the range"
+
+
 def _events(past: Past, after: int, upto: int, wanted: Narrowing, oldest_first: bool) -> Iterator[Event]:
     """Events by position, from the index where there is one for what is wanted."""
     if len(wanted.objects) == 1:

@@ -171,6 +171,63 @@ def test_a_pipe_is_never_cut_and_a_width_cuts(ask: Any) -> None:
     assert len(narrow[1].split()[-1]) == 8
 
 
+def test_ascii_escapes_as_json_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = Recording()
+    log.create(obj("configmaps", "a", 5, data={"greeting": "gr\u00fc\u00df \U0001f600", "poem": "\u00e4\nb\n"}))
+    there = ["--data-dir", str(tmp_path / "ledger"), "-q"]
+    assert main(["import", log.write(tmp_path / "audit.jsonl"), *there]) == 0
+    for output, read in (("json", json.loads), ("jsonl", json.loads), ("yaml", yaml.safe_load)):
+        capsys.readouterr()
+        assert main(["get", "cm/a", "-n", "shop", "-o", output, "--ascii", *there]) == 0
+        printed = capsys.readouterr().out
+        assert printed.isascii()
+        assert read(printed)["data"] == {"greeting": "gr\u00fc\u00df \U0001f600", "poem": "\u00e4\nb\n"}
+    assert main(["history", "cm/a", "--path", "data.greeting", "--ascii", *there]) == 0
+    assert r'"gr\u00fc\u00df \ud83d\ude00"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "command, told",
+    [
+        (
+            "log cm/conf -n shop --from 10 --to 30 --user alice --class all",
+            [
+                ["from", "rv 10, 2025-11-22T21:16:00.010Z, 1 requests"],
+                ["to", "rv 30, 2025-11-22T21:16:05.010Z, 6 requests"],
+                ["object", "configmaps/shop/conf"],
+                ["class", "intent,reaction,status,heartbeat,event,read,refused,dry-run,review,import"],
+                ["namespace", "shop"],
+                ["user", "alice"],
+                ["index", "requests of one object"],
+            ],
+        ),
+        ("info", [["index", "every request, every change"]]),
+        (
+            "get deploy --at 20",
+            [
+                ["at", "rv 20, 2025-11-22T21:16:03.010Z, 4 requests"],
+                ["object", "deployments.apps"],
+                ["index", "the state of the moment"],
+            ],
+        ),
+    ],
+)
+def test_explain_tells_how_the_question_is_understood_and_stops(ask: Any, command: str, told: list[list[str]]) -> None:
+    answer = ask(command, "--explain")
+    assert answer.code == 0
+    assert [line.split(maxsplit=1) for line in answer.out.splitlines()[1:]] == told
+
+
+@pytest.mark.parametrize("command", ["log", "get cm", "diff 10 20", "history cm/conf", "show rv:20", "info"])
+def test_explain_is_a_document_too(ask: Any, command: str) -> None:
+    answer = ask(f"{command} --explain -o json").json
+    assert (answer["kind"], answer["query"]["command"][0]) == ("QueryPlan", command.split()[0])
+
+
+def test_v_tells_how_long_it_took(ask: Any) -> None:
+    assert ask("info -v").err.startswith("took 0.")
+
+
 def test_colour_only_repeats_what_marks_say(ask: Any) -> None:
     plain, coloured = ask("diff 10 30 -n shop"), ask("diff 10 30 -n shop --color always")
     assert "\033" not in plain.out

@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 
 
-def yaml_text(value: Any) -> str:
+def yaml_text(value: Any, *, ascii_only: bool = False) -> str:
     """Plain JSON values as one YAML document."""
-    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=1 << 20))
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=True, allow_unicode=not ascii_only, width=1 << 20))
 
 
 class _Dumper(yaml.SafeDumper):
