@@ -19,7 +19,8 @@ _AS = ";g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 def discovery_handler(scheme: Callable[[Request], Scheme], server_address: str) -> Handler:
     """Answers every path with at most three segments under /api or /apis.
 
-    `scheme`: the kinds of the moment a request asks for. `server_address`: the host:port in /api. Raises StatusError 404, 405, 406; an unknown group is a plain-text 404.
+    `scheme`: the kinds of the moment a request asks for. `server_address`: the host:port in /api. Raises StatusError
+    404, 405, 406; an unknown group is a plain-text 404.
     """
 
     async def discover(request: Request) -> Response:

@@ -60,11 +60,11 @@ def route(scheme: Scheme, method: str, path: str) -> Route | None:
         namespace, in_namespace, rest = rest[1], True, rest[2:]
     found = scheme.find(GVR(group, version, rest[0]))
     if found is None:
-        return _nowhere(scheme, group)
+        return _unless_custom(scheme, group)
     definition, served = found
     name = rest[1] if len(rest) > 1 else ""
     if (definition.namespaced != in_namespace and (in_namespace or len(rest) > 1)) or (len(rest) > 1 and not name):
-        return _nowhere(scheme, group)
+        return _unless_custom(scheme, group)
     subresource = rest[2] if len(rest) > 2 else ""
     if len(rest) > 2 and subresource not in served.subresources:
         raise not_found(definition.group_resource, name) if definition.custom else unknown()
@@ -75,10 +75,11 @@ def route(scheme: Scheme, method: str, path: str) -> Route | None:
     return Route(definition, served, namespace, name, subresource, "/".join(rest[3:]), verb)
 
 
-def _nowhere(scheme: Scheme, group: str) -> None:
-    """A path that leads nowhere: StatusError 404, but the router's plain text where all is custom."""
-    if not scheme.is_custom(group):
-        raise unknown()
+def _unless_custom(scheme: Scheme, group: str) -> Route | None:
+    """No route: StatusError 404, or None (the router's plain text) in a group of custom resources."""
+    if scheme.is_custom(group):
+        return None
+    raise unknown()
 
 
 def _verb(
