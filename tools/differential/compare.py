@@ -15,7 +15,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{6})?Z")
 AGE = re.compile(r"(?:\d+[ywdhms])+|<unknown>|<invalid>")
 VERSION_TEXT = re.compile(r"(resourceVersion\W{0,6}|in record \()\d+")
 LISTED = "(list)"
-VOLATILE_PATHS = re.compile(r"\.(continue|clusterIPs?(\[\d+\])?|nodePort|token)$")
+VOLATILE_PATHS = re.compile(r"\.(continue|clusterIPs?(\[\d+\])?|nodePort|healthCheckNodePort|token)$")
 SAME_SECONDS = 86_400  # two protobuf times of one run are this close
 
 SHORT = 300  # characters of a value that are shown

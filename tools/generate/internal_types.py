@@ -63,6 +63,7 @@ ROOTS = {
     "networking": ("IngressBackend", "IngressServiceBackend", "ServiceBackendPort", "IngressClassParametersReference"),
     "rbac": ("PolicyRule", "RoleRef"),
     "storage": ("CSINodeDriver", "VolumeAttachmentSpec", "TokenRequest", "CSINodeSpec"),
+    "storagemigration": ("StorageVersionMigrationSpec",),
     "discovery": ("EndpointPort",),
     "autoscaling": ("MetricTarget",),
     "flowcontrol": ("PolicyRulesWithSubjects", "Subject", "PriorityLevelConfigurationSpec", "FlowSchemaSpec"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import uuid
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -315,9 +317,10 @@ def stored_versions_updated(obj: Object, old: Object, context: Context) -> None:
 
 
 def name_by_uid(obj: Object, context: Context) -> None:
-    """Limit ranges need no name; upstream gives them a fresh UUID."""
+    """Limit ranges need no name; upstream gives them another fresh UUID, here one made from the object's own."""
     if not obj["metadata"].get("name"):
-        obj["metadata"]["name"] = obj["metadata"].get("uid", "")
+        seed = hashlib.sha256(obj["metadata"].get("uid", "").encode()).digest()
+        obj["metadata"]["name"] = str(uuid.UUID(bytes=seed[:16], version=4))
 
 
 ON_CREATE: dict[str, Create] = {

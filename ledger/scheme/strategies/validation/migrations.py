@@ -9,6 +9,7 @@ from ledger.scheme.strategies.context import Context
 from ledger.scheme.strategies.paths import get
 from ledger.scheme.strategies.validation.batch_status import is_true
 from ledger.scheme.strategies.validation.common import conditions, meta_findings, meta_update_findings
+from ledger.scheme.strategies.validation.diffs import go_value
 from ledger.scheme.strategies.validation.findings import Findings
 
 
@@ -27,7 +28,9 @@ def migration(definition: ResourceDefinition, obj: Object, context: Context) -> 
 def migration_update(definition: ResourceDefinition, obj: Object, old: Object, context: Context) -> Findings:
     found = migration(definition, obj, context)
     found += meta_update_findings(definition, obj, old)
-    found.immutable("spec", obj.get("spec"), old.get("spec"))
+    if obj.get("spec") != old.get("spec"):
+        shown = go_value("storagemigration.StorageVersionMigrationSpec", obj.get("spec"))
+        found.invalid("spec", shown, "field is immutable")
     return found
 
 
