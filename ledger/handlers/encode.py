@@ -39,6 +39,7 @@ from ledger.registry.options import query_of, text
 from ledger.registry.registry import Call
 from ledger.registry.watching import WatchEvent
 from ledger.scheme import protobuf, types
+from ledger.scheme.conversion import stored_kind
 
 GZIP_FROM_BYTES = 128 * 1024  # as k8s.io/apiserver's deferredResponseWriter
 STATUS = GVK("", "v1", "Status")
@@ -56,7 +57,7 @@ class Encoder:
         form = _negotiated(call)
         version = call.version
         if form.transform.endswith("List"):
-            raise not_a_list(form.transform, types.internal_name(version.kind))
+            raise not_a_list(form.transform, types.internal_name(stored_kind(call.definition)))
         as_stored = stored.api_version == version.kind.api_version and not call.definition.custom
         if form.media_type == JSON and not form.transform and as_stored:
             body = prefix_of(stored.api_version, stored.kind) + stored.body[1:]
@@ -67,7 +68,7 @@ class Encoder:
             meta = _only(obj["metadata"], "resourceVersion")
             return self._document(call.request, table.document(call.version, form.version, meta, rows), form, code)
         if form.transform:
-            obj = partial(obj, form.version)
+            obj = table.partial(call.definition, obj, form.version)
         return self._document(call.request, obj, form, code)
 
     def now(self, request: Request) -> int:
@@ -125,7 +126,7 @@ class Encoder:
             rows = table.rows(call.definition, version, objects, now, include, form.version)
             return self._document(call.request, table.document(version, form.version, meta, rows), form, 200)
         if form.transform:
-            items = [partial(obj, form.version) for obj in objects] or None
+            items = [table.partial(call.definition, obj, form.version) for obj in objects] or None
             kind, group_version = "PartialObjectMetadataList", f"meta.k8s.io/{form.version}"
         else:
             items = objects if call.definition.custom else [_untyped(obj) for obj in objects]
@@ -213,7 +214,7 @@ class Frames:
         if self.form.transform == "Table":
             obj = self._table(obj)
         elif self.form.transform:
-            obj = partial(obj, self.form.version)
+            obj = table.partial(call.definition, obj, self.form.version)
         return self._made(event.type, obj)
 
     def _table(self, obj: Object) -> Object:

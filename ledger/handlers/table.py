@@ -41,12 +41,20 @@ def _row(definition: ResourceDefinition, obj: Object, values: list[Any], include
     elif include == "None":
         cells["object"] = None
     else:
-        cells["object"] = {
-            "kind": "PartialObjectMetadata",
-            "apiVersion": f"meta.k8s.io/{meta_version}",
-            "metadata": obj["metadata"],
-        }
+        cells["object"] = partial(definition, obj, meta_version)
     return cells
+
+
+def partial(definition: ResourceDefinition, obj: Object, meta_version: str) -> Object:
+    """The PartialObjectMetadata of an object: upstream makes it, and tables, before a conversion adds annotations."""
+    metadata = obj["metadata"]
+    added = definition.traits.more.get("annotations_of_conversion", ())
+    if added and "annotations" in metadata:
+        annotations = {name: text for name, text in metadata["annotations"].items() if name not in added}
+        metadata = {name: value for name, value in metadata.items() if name != "annotations" or annotations}
+        if annotations:
+            metadata["annotations"] = annotations
+    return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{meta_version}", "metadata": metadata}
 
 
 def of_kind(kind: GVK, obj: Object, meta: Object, meta_version: str, now: int) -> Object:

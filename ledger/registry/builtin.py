@@ -92,6 +92,10 @@ class Builtins:
             reset_filter(definition, subresource),
             self._convert(definition),
         )
+        if subresource == "scale":
+            for entry in applied["metadata"].get("managedFields") or ():
+                if entry.get("subresource") == "scale":
+                    entry.pop("time", None)  # as in track
         return self.redecode(definition, version, sorted_keys(applied), "Ignore")[0]
 
     def decode_kind(self, kind: GVK, body: bytes, content_type: str, field_validation: str) -> tuple[Object, list[str]]:

@@ -151,7 +151,7 @@ def check_preconditions(
         if words and given is not None and given != actual:
             why = f"{words}: {what} in precondition: {given}, {what} in object meta: {actual}"
             raise conflict(definition.group_resource, name, why)
-    resource = GroupResource(definition.group, definition.kind)
+    resource = GroupResource(definition.stored_as.group, definition.kind)
     if options.uid is not None and options.uid != metadata.get("uid", ""):
         why = (
             f"the UID in the precondition ({options.uid}) does not match the UID in record ({metadata.get('uid', '')})."

@@ -321,6 +321,9 @@ class Registry:
     ) -> tuple[list[Change], list[Guard], Written]:
         definition = call.definition
         old = decode(stored)
+        warning = definition.traits.more.get("deletion_warning")
+        if warning and not options.propagation and warning not in call.request.warnings:
+            call.request.warnings.append(warning)
         decide.check_preconditions(definition, stored.key.name, old["metadata"], options)
         attributes = Attributes(
             "DELETE", definition, call.version, "", call.namespace, stored.key.name, None, old, call.user,
