@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import sys
 import tempfile
 import time
@@ -18,6 +19,7 @@ from ledger.log.lmdb_file import FILE
 from ledger.projections.store import Store
 from ledger.replay.export import records
 from ledger.replay.importer.base import read_base
+from ledger.replay.importer.redact import Redaction
 from ledger.replay.importer.report import Report
 from ledger.replay.importer.run import import_log
 from ledger.replay.past import ReplayError
@@ -34,17 +36,35 @@ def import_(options: argparse.Namespace) -> int:
     directory = data_dir(options)
     scheme = builtin()
     base = read_base(options.base, scheme) if options.base else None
-    for name in options.files:
+    files = [*options.files, *(file for _, file in options.apiserver)]
+    if not files:
+        raise ReplayError("import what? Give audit logs: FILE... or --apiserver NAME=FILE.")
+    for name in files:
         Path(name).open("rb").close()  # before anything is made
-    report, entries = import_log(options.files, base, scheme)
+    redaction = Redaction(secrets.token_bytes(32)) if options.redact == "secrets" else None
+    report, entries = import_log(files, base, scheme, redaction)
+    for server, file in options.apiserver:
+        report.apiservers.setdefault(server, []).append(file)
     if not report.records and base is None:
-        raise ReplayError(f"{', '.join(options.files)}: no audit events in here; is it an audit log?", 3)
+        raise ReplayError(f"{', '.join(files)}: no audit events in here; is it an audit log?", 3)
+    if options.on_gap == "stop":
+        entries = _without_gaps(entries, report)
     fill(directory, _with_progress(entries, report, options))
     if out.format in ("json", "yaml", "jsonl"):
         out.encoded({"apiVersion": API_VERSION, "kind": "ImportReport", **report.to_json()})
     else:
         out.lines(import_lines(report.to_json(), str(directory)))
     return 0
+
+
+def _without_gaps(entries: Iterator[Entry], report: Report) -> Iterator[Entry]:
+    """Raises ReplayError at the first gap that is known of, at the latest after the last entry."""
+    for entry in entries:
+        if report.gaps:
+            break
+        yield entry
+    if report.gaps:
+        raise ReplayError(f"the log has a gap: {report.gaps[0]}. Nothing is imported (--on-gap stop).", 3)
 
 
 def fill(directory: Path, entries: Iterator[Entry]) -> None:

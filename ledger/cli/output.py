@@ -55,7 +55,7 @@ class Out:
     @property
     def ascii(self) -> bool:
         """Whether other characters are escaped: by --ascii, and where the stream cannot write them."""
-        return bool(self.options.ascii) or "utf" not in (self.stream.encoding or "utf-8").lower()
+        return bool(self.options.ascii) or "utf" not in (getattr(self.stream, "encoding", None) or "utf-8").lower()
 
     @property
     def cuts(self) -> bool:

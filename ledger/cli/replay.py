@@ -225,7 +225,14 @@ def _info(parser: Parser) -> None:
 
 
 def _import(parser: Parser) -> None:
-    parser.add_argument("files", nargs="+", metavar="AUDIT.jsonl[.gz]")
+    parser.add_argument("files", nargs="*", metavar="AUDIT.jsonl[.gz]")
+    parser.add_argument(
+        "--apiserver", action="append", default=[], type=_named_file, metavar="NAME=FILE", help="a file with its server"
+    )
+    parser.add_argument("--redact", choices=("secrets", "none"), default="secrets", help="digests for secrets' values")
+    parser.add_argument(
+        "--on-gap", choices=("keep", "stop"), default="keep", help="stop: import nothing of a log with gaps"
+    )
     parser.add_argument(
         "--base", default=None, metavar="SNAPSHOT", help="the state at one revision: a List or snapshot"
     )
@@ -253,6 +260,13 @@ _OWN: dict[str, Callable[[Parser], None]] = {
     "verify": _verify,
     "rebuild": lambda parser: None,
 }
+
+
+def _named_file(text: str) -> tuple[str, str]:
+    name, equals, file = text.partition("=")
+    if not (name and equals and file):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FILE")
+    return name, file
 
 
 def _zone(text: str) -> tzinfo:

@@ -36,6 +36,21 @@ class Report:
     overtaken: list[Change] = field(default_factory=list)  # concluded, but the object had changed by then
     failed_late: int = 0  # writes answered with 500 or above: they may have taken place
 
+    redacted: int = 0  # requests whose bodies held secrets: digests are stored instead
+    apiservers: dict[str, list[str]] = field(default_factory=dict)  # name -> its files, where they were told
+
+    @property
+    def gaps(self) -> list[str]:
+        """What the files should have told and did not."""
+        first = self.malformed[0] if self.malformed else None
+        found = [f"{first.file}:{first.line}: {first.problem}"] if first else []
+        counts = (
+            (self.truncated, "truncated events without their bodies"),
+            (self.unknown, "writes without a body"),
+            (len(self.unplaced), "writes without a revision"),
+        )
+        return found + [f"{count:,} {what}" for count, what in counts if count]
+
     def count(self, change: Change) -> None:
         if change.confidence == "inferred":
             self.inferred += 1
@@ -65,6 +80,8 @@ class Report:
             ],
             "overtaken": [{"key": list(one.key), "revision": one.revision, "note": one.note} for one in self.overtaken],
             "failedLate": self.failed_late,
+            "redacted": self.redacted,
+            "apiservers": self.apiservers,
         }
 
     def encode(self) -> bytes:

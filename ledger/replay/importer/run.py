@@ -24,6 +24,7 @@ from ledger.replay.importer.index import Index, read_index
 from ledger.replay.importer.lines import Located, RawRecord, read_records
 from ledger.replay.importer.plan import Plan, Shown, plan
 from ledger.replay.importer.record import Facts, event_of, facts_of, revision_of
+from ledger.replay.importer.redact import Redaction
 from ledger.replay.importer.report import Report
 from ledger.replay.importer.rules import Effect, Step, lives_on
 from ledger.replay.importer.stored import Known, State, apply_change, change_of, removal_of
@@ -35,14 +36,21 @@ from ledger.scheme.selectable import field_values
 CHANGES_MAX = 500  # of one such event
 
 
-def import_log(paths: Sequence[str], base: Base | None, scheme: Scheme) -> tuple[Report, Iterator[Entry]]:
-    """The report (complete when all entries were taken) and the entries, in revision order. Raises OSError."""
+def import_log(
+    paths: Sequence[str], base: Base | None, scheme: Scheme, redaction: Redaction | None = None
+) -> tuple[Report, Iterator[Entry]]:
+    """The report (complete when all entries were taken) and the entries, in revision order. Raises OSError.
+
+    With a redaction, entries hold digests instead of secrets' values.
+    """
+    if base and redaction:
+        base = replace(base, objects=redaction.objects(base.objects))
     report = Report(list(paths))
     index = read_index(paths, report)
     shown = _shown(base, index, report) if base else Shown()
     planned = plan(index.steps, index.sighted, shown, index.anchors)
     report.repeats, report.unplaced = planned.repeats, planned.unplaced
-    return report, _Import(paths, index, planned, base, scheme, report).entries()
+    return report, _Import(paths, index, planned, base, scheme, report, redaction).entries()
 
 
 def _shown(base: Base, index: Index, report: Report) -> Shown:
@@ -64,8 +72,16 @@ class _Import:
     """The second reading. `state` is the fold of all that was given out."""
 
     def __init__(
-        self, paths: Sequence[str], index: Index, planned: Plan, base: Base | None, scheme: Scheme, report: Report
+        self,
+        paths: Sequence[str],
+        index: Index,
+        planned: Plan,
+        base: Base | None,
+        scheme: Scheme,
+        report: Report,
+        redaction: Redaction | None,
     ) -> None:
+        self.redaction = redaction
         self.paths, self.index, self.plan, self.report = paths, index, planned, report
         self.base, self.settled = base, base is None
         self.state: State = {}
@@ -83,13 +99,14 @@ class _Import:
         if self.base:
             self._expect_base(self.base)
         for located, number in self._in_order():
-            facts = facts_of(located.record)
+            record = self.redaction.record(located.record) if self.redaction else located.record
+            facts = facts_of(record)
             revisions = self.plan.revisions.get(number)
             if revisions is None:
-                yield Entry(event_of(located.record, facts), ())
+                yield Entry(event_of(record, facts), ())
                 continue
             yield from self._until(revisions[0])
-            yield self._entry(located.record, facts, self.steps[number], revisions)
+            yield self._entry(record, facts, self.steps[number], revisions)
         yield from self._until(None)
         yield Entry(self._closing(), ())
 
@@ -268,6 +285,7 @@ class _Import:
 
     def _closing(self) -> Event:
         """The import's report, as the last event of the log."""
+        self.report.redacted = self.redaction.count if self.redaction else 0
         event = _not_a_request("import", self.report.last)
         return replace(event, response_body=self.report.encode())
 

@@ -47,7 +47,9 @@ def import_lines(report: Object, data_dir: str) -> Iterator[str]:
     first, last = report["first"], report["last"]
     files = len(report["files"])
     span = f"{rfc3339(first).replace('T', ' ')[:-1]} .. {clock(last)}" if report["records"] else "no records"
-    yield f"read      {report['records']:,} records, {files} file{'s' if files != 1 else ''}, {span}"
+    servers = len(report.get("apiservers") or ())
+    sources = _counted(servers, "apiserver") if servers else _counted(files, "file")
+    yield f"read      {report['records']:,} records, {sources}, {span}"
     levels = ", ".join(f"{level} {count:,}" for level, count in sorted(report["levels"].items()))
     yield f"requests  {report['events']:,}    levels: {levels or '-'}"
     yield f"state     rv ..{report['head']}"
@@ -62,6 +64,8 @@ def import_notes(report: Object) -> Iterator[str]:
     base = report["base"]
     if base["revision"]:
         yield f"note      snapshot at rv {base['revision']}: {base['objects']:,} of its objects are not in the log"
+    if report.get("redacted"):
+        yield f"note      secrets are stored as digests in {report['redacted']:,} requests (import --redact none keeps them)"
     if report["truncated"]:
         yield f"note      {report['truncated']:,} truncated events: both bodies are lost"
     if report["repeats"]:
@@ -78,3 +82,7 @@ def import_notes(report: Object) -> Iterator[str]:
             yield f"          {one['file']}:{one['line']}: {one['problem']}"
         if len(malformed) > MALFORMED_SHOWN:
             yield f"          .. and {len(malformed) - MALFORMED_SHOWN:,} more (info -o json lists all)"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count != 1 else ''}"
