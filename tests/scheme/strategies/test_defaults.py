@@ -128,7 +128,7 @@ def test_images_without_a_tag_are_the_latest(image: str, tag: str) -> None:
         (
             "limitranges",
             {"metadata": {}, "spec": {"limits": []}},
-            {"metadata.name": "00000000-0000-4000-8000-000000000000"},
+            {"metadata.name": "db8055e0-e030-4d5a-816b-ec4dc338d698"},
         ),
     ],
 )
