@@ -9,13 +9,14 @@ from ledger.handlers.api import Api, warn
 from ledger.handlers.update import check_name
 from ledger.projections.api import View
 from ledger.registry.options import APPLY_CONTENT_TYPES, WriteOptions, query_of, write_options
-from ledger.registry.patching import patcher
+from ledger.registry.patching import check_patch, patcher
 from ledger.registry.registry import Call
 
+STRATEGIC = "application/strategic-merge-patch+json"
 PATCH_TYPES = (
     "application/json-patch+json",
     "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
+    STRATEGIC,
     *APPLY_CONTENT_TYPES[:1],
 )
 
@@ -28,15 +29,17 @@ async def patch(api: Api, call: Call) -> Response:
     body = await call.request.read_body()
     if patch_type in APPLY_CONTENT_TYPES:
         return await _apply(api, call, body, options)
-    change, complaints = patcher(patch_type, body, call.version.schema, options.field_validation != "Ignore")
-    if complaints and options.field_validation == "Strict":
-        raise bad_request("strict decoding error: " + ", ".join(complaints))
-    warn(call.request, complaints)
+    given = check_patch(body)
+    strategic = given if patch_type == STRATEGIC and isinstance(given, dict) else None
 
     def transform(live: Object | None, _view: View) -> Object:
         assert live is not None  # a missing object has been answered with 404
+        change, complaints = patcher(patch_type, body, call.version.schema, options.field_validation != "Ignore")
+        if complaints and options.field_validation == "Strict":
+            raise bad_request("strict decoding error: " + ", ".join(complaints))
+        warn(call.request, complaints)
         patched, warnings = api.behaviour.redecode(
-            call.definition, call.version, change(live), options.field_validation
+            call.definition, call.version, change(live), options.field_validation, strategic
         )
         warn(call.request, warnings)
         check_name(call, patched)
@@ -50,7 +53,7 @@ def patch_type_of(call: Call) -> str:
     given = call.request.headers.get("content-type").partition(";")[0].strip()
     if given not in PATCH_TYPES:
         raise StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
-    if call.definition.custom and given == "application/strategic-merge-patch+json":
+    if call.definition.custom and given == STRATEGIC:
         accepted = ", ".join(one for one in PATCH_TYPES if one != given)
         message = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
         raise StatusError(415, "UnsupportedMediaType", message)

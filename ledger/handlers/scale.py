@@ -16,7 +16,7 @@ from ledger.projections.api import Stored, View
 from ledger.registry.body import decode
 from ledger.registry.decide import value_at, with_value_at
 from ledger.registry.options import APPLY_CONTENT_TYPES, WriteOptions, query_of, write_options
-from ledger.registry.patching import patcher
+from ledger.registry.patching import check_patch, patcher
 from ledger.registry.registry import Call, Transform
 from ledger.scheme.definition import ScalePaths
 
@@ -60,6 +60,7 @@ async def _patch(api: Api, call: Call) -> tuple[WriteOptions, Transform]:
     body = await call.request.read_body()
     if patch_type in APPLY_CONTENT_TYPES:
         return options, _apply(api, call, body, options)
+    check_patch(body)
     change, complaints = patcher(patch_type, body, {}, options.field_validation != "Ignore")
     warn(call.request, complaints)
 

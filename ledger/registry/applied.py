@@ -12,7 +12,7 @@ def decode_applied(body: bytes, field_validation: str) -> tuple[Object, list[str
     try:
         config = yaml_codec.loads(body)
     except yaml_codec.YamlError as error:
-        raise bad_request(f"error decoding YAML: {error}") from None
+        raise bad_request(f"error encoding patch: {error}") from None
     if not isinstance(config, dict):
         kind = {str: "string", list: "array", bool: "bool"}.get(type(config), "number")
         text = f"json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"

@@ -21,9 +21,14 @@ class Behaviour(Protocol):
         ...
 
     def redecode(
-        self, definition: ResourceDefinition, version: Version, obj: Object, field_validation: str
+        self,
+        definition: ResourceDefinition,
+        version: Version,
+        obj: Object,
+        field_validation: str,
+        strategic: Object | None = None,
     ) -> tuple[Object, list[str]]:
-        """The same for a patched object, which is decoded JSON already."""
+        """The same for a patched object, which is decoded JSON already; `strategic`: the patch, if it was of that type."""
         ...
 
     def decode_applied(self, body: bytes, field_validation: str) -> tuple[Object, list[str]]:

@@ -25,9 +25,14 @@ class Behaviours:
         return self.of(definition).decode(definition, version, body, content_type, field_validation)
 
     def redecode(
-        self, definition: ResourceDefinition, version: Version, obj: Object, field_validation: str
+        self,
+        definition: ResourceDefinition,
+        version: Version,
+        obj: Object,
+        field_validation: str,
+        strategic: Object | None = None,
     ) -> tuple[Object, list[str]]:
-        return self.of(definition).redecode(definition, version, obj, field_validation)
+        return self.of(definition).redecode(definition, version, obj, field_validation, strategic)
 
     def decode_applied(self, body: bytes, field_validation: str) -> tuple[Object, list[str]]:
         return self.builtins.decode_applied(body, field_validation)

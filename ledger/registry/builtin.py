@@ -16,6 +16,7 @@ from ledger.apimachinery.status import StatusError, invalid
 from ledger.apimachinery.times import rfc3339
 from ledger.registry.applied import decode_applied
 from ledger.registry.body import ordered_metadata
+from ledger.registry.converting import shown_patch, strategic_error
 from ledger.registry.options import DeleteOptions, WriteOptions
 from ledger.scheme import codec, strategies
 from ledger.scheme.conversion import convert, to_storage
@@ -46,15 +47,23 @@ class Builtins:
         return self._defaulted(definition, version, decoded)
 
     def redecode(
-        self, definition: ResourceDefinition, version: Version, obj: Object, field_validation: str
+        self,
+        definition: ResourceDefinition,
+        version: Version,
+        obj: Object,
+        field_validation: str,
+        strategic: Object | None = None,
     ) -> tuple[Object, list[str]]:
         try:
             decoded = codec.decode_value(obj, version.kind, check=field_validation != "Ignore")
         except codec.Refused as refused:
+            if strategic is not None:
+                raise invalid("", "", "", [strategic_error(strategic, refused)]) from None
             raise invalid("", "", "", [_patch_error(obj, str(refused))]) from None
         if decoded.warnings and field_validation == "Strict":
             text = f"strict decoding error: {', '.join(decoded.warnings)}"
-            raise invalid("", "", "", [_patch_error(obj, text)])
+            error = _patch_error(obj, text) if strategic is None else shown_patch(strategic, text)
+            raise invalid("", "", "", [error])
         return self._defaulted(definition, version, decoded)
 
     def _defaulted(

@@ -46,7 +46,12 @@ class Customs:
         return _defaulted(definition, decoded.obj), list(decoded.warnings)
 
     def redecode(
-        self, definition: ResourceDefinition, version: Version, obj: Object, field_validation: str
+        self,
+        definition: ResourceDefinition,
+        version: Version,
+        obj: Object,
+        field_validation: str,
+        strategic: Object | None = None,
     ) -> tuple[Object, list[str]]:
         shown = obj
         obj = go_numbers(deepcopy(obj))

@@ -22,7 +22,6 @@ def patcher(patch_type: str, body: bytes, schema: Schema | None, strict: bool) -
     `strict`: field validation is not Ignore. The function works on copies, so that it can be called again after a lost
     race; it raises StatusError 400, 422 or 500 when the patch does not fit the object.
     """
-    _loads(body)  # says now what is wrong with it
     if patch_type == "application/json-patch+json":
         _operations, complaints = decode_json_patch(_loads(body), strict)
         return lambda obj: apply_json_patch(_copy(obj), decode_json_patch(_loads(body), strict)[0]), complaints
@@ -32,6 +31,11 @@ def patcher(patch_type: str, body: bytes, schema: Schema | None, strict: bool) -
     decode_strategic_patch(_loads(body))
     fields = schema or {}
     return lambda obj: apply_strategic_patch(_copy(obj), decode_strategic_patch(_loads(body)), fields), []
+
+
+def check_patch(body: bytes) -> Any:
+    """The patch decoded, if it is JSON at all. Raises StatusError 400 (validateAndTranscodePatch)."""
+    return _loads(body)
 
 
 def _copy(obj: Object) -> Object:
