@@ -151,6 +151,7 @@ def served(folder: Path, scheme: Scheme) -> Iterator[Comparison]:
         paths = [str(path) for path in folder.glob("audit*.jsonl.gz") if "webhook" not in path.name]
         ledger = [sys.executable, "-c", "import sys; from ledger.cli.main import main; sys.exit(main())"]
         imported = ["replay", "import", *paths, "--base", str(folder / "base.json.gz"), "--data-dir", directory]
+        imported += ["--redact", "none"]  # to compare with
         subprocess.run([*ledger, *imported], check=True, stdout=subprocess.DEVNULL)
         config = f"{directory}/kubeconfig"
         flags = ["--data-dir", directory, "--read-only", "--secure-port", "0", "--kubeconfig", config]

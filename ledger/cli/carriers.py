@@ -13,16 +13,18 @@ from itertools import islice
 from pathlib import Path
 
 from ledger.cli.output import Out
+from ledger.cli.replay import now_us
 from ledger.cli.source import data_dir, moment, open_past
 from ledger.log.api import Entry
 from ledger.log.lmdb_file import FILE
 from ledger.projections.store import Store
+from ledger.replay.against import agreement_lines, compare_with
 from ledger.replay.export import records
 from ledger.replay.importer.base import read_base
 from ledger.replay.importer.redact import Redaction
 from ledger.replay.importer.report import Report
 from ledger.replay.importer.run import import_log
-from ledger.replay.past import ReplayError
+from ledger.replay.past import Past, ReplayError
 from ledger.replay.printing.documents import API_VERSION, encode
 from ledger.replay.printing.overviews import import_lines
 from ledger.scheme.scheme import builtin
@@ -118,14 +120,16 @@ def export(options: argparse.Namespace) -> int:
 
 
 def verify(options: argparse.Namespace) -> int:
-    """0 when the chain is unbroken and every projection is what the log folds to, else 6."""
+    """0 when the chain is unbroken and every projection is what the log folds to, else 6; 1: a snapshot differs."""
     from ledger.replay.verify import verify as verified
 
+    snapshot = read_base(options.against, builtin()) if options.against else None
     out = Out(options)
     with Store.open(data_dir(options), read_only=True) as store:
         begun = time.monotonic()
         report = verified(store, head_link=options.head)
-    took = time.monotonic() - begun
+        took = time.monotonic() - begun
+        agreement = compare_with(Past(store, now_us()), snapshot) if snapshot and report.intact else None
     if out.format in ("json", "yaml", "jsonl"):
         out.encoded(
             {
@@ -137,6 +141,7 @@ def verify(options: argparse.Namespace) -> int:
                 "revision": str(report.revision),
                 "link": report.link,
                 "damage": str(report.damage) if report.damage else "",
+                **({"snapshot": agreement.to_json()} if agreement else {}),
             }
         )
     elif report.intact:
@@ -145,12 +150,13 @@ def verify(options: argparse.Namespace) -> int:
             [
                 f"chain     {report.events:,} events, unbroken, head {report.link} ({proof})",
                 f"fold      {report.changes:,} changes, rv {report.revision} reached in {took:.2f} s; projections identical",
+                *(agreement_lines(agreement, options.against) if agreement else ()),
             ]
         )
     if report.damage is not None:
         sys.stderr.write(f"error: the log is damaged: {report.damage}\n")
         return 6
-    return 0
+    return 1 if agreement is not None and not agreement.same and not options.exit_zero else 0
 
 
 def rebuild(options: argparse.Namespace) -> int:

@@ -246,6 +246,10 @@ def _export(parser: Parser) -> None:
 
 def _verify(parser: Parser) -> None:
     parser.add_argument("--head", default="", metavar="HASH", help="a link published earlier: it must be in the chain")
+    parser.add_argument(
+        "--against", default="", metavar="SNAPSHOT", help="a List or snapshot, to compare with its moment"
+    )
+    parser.add_argument("--exit-zero", action="store_true", help="0 also when the snapshot differs")
 
 
 _OWN: dict[str, Callable[[Parser], None]] = {

@@ -411,6 +411,39 @@ def test_verify_and_export(ask: Any, tmp_path: Path) -> None:
     assert ask("export", "-O", str(tmp_path / "out.jsonl")).err == f"10 records written to {tmp_path / 'out.jsonl'}\n"
 
 
+def test_verify_compares_a_snapshot_with_its_moment(ask: Any, tmp_path: Path) -> None:
+    conf = obj("configmaps", "conf", 20, data={"PORT": "5433", "HOST": "db"})
+    listing = {"apiVersion": "v1", "kind": "ConfigMap", "items": [conf]}
+    snapshot = tmp_path / "s.json"
+
+    def compared(**more: Any) -> Answer:
+        snapshot.write_text(json.dumps({"resourceVersion": "20", "resources": {"core/v1/configmaps": listing, **more}}))
+        return ask("verify --against", str(snapshot))
+
+    same = compared()
+    assert (same.code, same.out.splitlines()[2]) == (
+        0,
+        f"snapshot  {snapshot} at rv 20: same 1 objects, same fields",
+    )
+    conf["data"] = {"PORT": "1", "HOST": "db"}
+    pod = obj("pods", "q", 12)
+    differs = compared(**{"core/v1/pods": {"apiVersion": "v1", "kind": "Pod", "items": [pod]}})
+    assert differs.code == 1
+    assert [line.split() for line in differs.out.splitlines()[3:]] == [
+        ["~", "configmaps/shop/conf", "data.PORT"],
+        ["-", "pods/shop/q"],
+        ["+", "pods/shop/p"],
+    ]
+    assert ask("verify -o json --exit-zero --against", str(snapshot)).json["snapshot"]["extra"] == ["pods/shop/p"]
+
+
+def test_a_snapshot_of_another_log_is_a_wrong_command_line(ask: Any, tmp_path: Path) -> None:
+    snapshot = tmp_path / "s.json"
+    snapshot.write_text(json.dumps({"resourceVersion": "99", "resources": {}}))
+    answer = ask("verify --against", str(snapshot))
+    assert (answer.code, answer.err) == (2, "error: the snapshot is of revision 99; the log has 1 to 50.\n")
+
+
 def test_rebuild_folds_again(ledger: Path, ask: Any) -> None:
     assert ask("rebuild").out.startswith("rebuilt   11 events folded up to rv 50")
     assert ask("verify").code == 0
