@@ -118,11 +118,14 @@ def _log_table(past: Past, found: Iterable[Happening | None], out: Out, *, names
 
 def _log_stat(found: Iterable[Happening | None], out: Out) -> int:
     counts: Counter[tuple[str, str]] = Counter()
+    doubtful = False
     for one in found:
         if one is not None:
+            doubtful = doubtful or one.confidence != "known"
             counts[(one.event.impersonated or one.event.user).name, one.kind] += 1
     table = [[short_user(user), kind, str(count)] for (user, kind), count in counts.most_common()]
     out.table([rows.Column("WHO"), rows.Column("CLASS"), rows.Column("REQUESTS", align=">")], table)
+    check_strict(out.options, doubtful)
     return 0
 
 

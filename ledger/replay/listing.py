@@ -8,14 +8,14 @@ from typing import Any
 
 from ledger.apimachinery.resource import Object
 from ledger.apimachinery.selectors import LabelSelector
-from ledger.apimachinery.times import parse_rfc3339
 from ledger.log.event import Change
-from ledger.replay.moments import SECOND, Moment
+from ledger.replay.moments import Moment
 from ledger.replay.past import Past
 from ledger.replay.printing.table import Column
 from ledger.replay.targets import Target, not_there
 from ledger.scheme.definition import ResourceDefinition, Version
 from ledger.scheme.printers import cells
+from ledger.scheme.printers.durations import since
 
 
 @dataclass(slots=True)
@@ -95,7 +95,10 @@ def columns_and_rows(
         rows.append(row)
     if not any(any(row[1:]) for row in rows):  # no printer knows this kind
         titles = ["NAME", "AGE"]
-        rows = [[one.obj["metadata"].get("name", ""), age(one.obj, now)] for one in seen]
+        rows = [
+            [one.obj["metadata"].get("name", ""), since(one.obj["metadata"].get("creationTimestamp"), now)]
+            for one in seen
+        ]
     how = [HOW[one.confidence] + (f"deleted rv {one.deleted_at}" if one.deleted_at else "") for one in seen]
     if any(how):
         titles.append("HOW")
@@ -121,20 +124,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
-
-
-def age(obj: Object, now: int) -> str:
-    """How old the object was at the moment asked (duration.HumanDuration, roughly)."""
-    created = obj["metadata"].get("creationTimestamp")
-    if not created:
-        return "<unknown>"
-    seconds = max(0, (now - parse_rfc3339(created)) // SECOND)
-    if seconds < 120:
-        return f"{seconds}s"
-    if seconds < 10 * 60:
-        return f"{seconds // 60}m{seconds % 60}s" if seconds % 60 else f"{seconds // 60}m"
-    if seconds < 3 * 3600:
-        return f"{seconds // 60}m"
-    if seconds < 48 * 3600:
-        return f"{seconds // 3600}h"
-    return f"{seconds // 86400}d"

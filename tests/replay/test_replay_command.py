@@ -403,6 +403,9 @@ def test_info_and_quality(ask: Any) -> None:
 def test_strict_refuses_answers_that_rest_on_guesses(ask: Any) -> None:
     assert ask("history cm/conf --strict").code == 4
     assert ask("history cm/conf --strict --at 30").code == 0
+    for question in ("log", "log --stat", "diff 30 35", "get cm -n shop --at 35 --deleted", "show rv:35", "info"):
+        assert ask(f"{question} --strict").code == 4, question
+    assert ask("log --stat --to 30 --strict").code == 0
 
 
 def test_verify_and_export(ask: Any, tmp_path: Path) -> None:
