@@ -30,7 +30,7 @@ ROOMS = {
     "auth":         (FACTS,                                                              "orjson yaml cryptography"),
     "projections":  ("log apimachinery",                                                 "trio orjson"),
     "log":          ("apimachinery",                                                     "trio lmdb cbor2"),
-    "scheme":       ("apimachinery",                                            "orjson yaml cel_expr_python cryptography"),
+    "scheme":       ("apimachinery",                                            "orjson yaml cryptography"),
     "apimachinery": ("",                                                                 "orjson yaml cbor2"),
 }  # fmt: skip
 PURE = ("apimachinery", "scheme")  # no clock, random number, socket, thread, process or output in here

@@ -10,7 +10,7 @@ import pytest
 
 from ledger.apimachinery.resource import GVK
 from ledger.scheme.body import Refused
-from ledger.scheme.cel_rules import RuleError, check_syntax, escaped, rule_errors
+from ledger.scheme.cel_rules import definition_errors, rule_errors
 from ledger.scheme.custom_validation import embedded_errors, nested
 from ledger.scheme.go_patterns import PatternError, compiled
 from ledger.scheme.schema_validation import UNKNOWN, validate
@@ -223,7 +223,7 @@ def ruled(**rule: Any) -> dict[str, Any]:
     ({"rule": "self.a >= oldSelf.a", "message": "shrinks"},    {"a": 1}, {"a": 2},     ["spec: Invalid value: shrinks"]),
     ({"rule": "!oldSelf.hasValue() || false", "optionalOldSelf": True}, {"a": 1}, None, []),
     ({"rule": "self.a < 2"},                                   {"a": 2}, {"a": 2},     []),  # it was so before
-    ({"rule": "unheardOf(self.a)"},                            {"a": 2}, None,         []),  # a function nobody knows here
+    ({"rule": "unheardOf(self.a)"},                            {"a": 2}, None,         ['spec: Invalid value: "object": rule compile error: compilation failed: ERROR: <input>:1:10: undeclared reference to \'unheardOf\' (in container \'\')\n | unheardOf(self.a)\n | .........^']),
 ])  # fmt: skip
 def test_rules(rule: Any, new: Any, old: Any, errors: list[str]) -> None:
     before = UNKNOWN if old is None else {"spec": old}
@@ -242,14 +242,82 @@ def test_elements_of_a_list_that_is_a_map_are_compared_by_key() -> None:
     assert [error.field for error in found] == ["l[0]"]
 
 
-def test_a_rule_that_does_not_parse_is_refused() -> None:
-    with pytest.raises(RuleError, match=r"ERROR: <input>:1:6: Syntax error: no viable alternative at input '\.\('"):
-        check_syntax("self.(")
-    check_syntax("unheardOf(self)")
-
-
-@pytest.mark.parametrize("name, written", [
-    ("a-b", "a__dash__b"), ("a.b", "a__dot__b"), ("a/b", "a__slash__b"), ("a__b", "a__underscores__b"), ("namespace", "__namespace__"),
+@pytest.mark.parametrize("rule, errors", [
+    ({"rule": "self.n + 1 > 2 && has(self.d)"}, []),
+    ({"rule": "self.("}, ["s.x-kubernetes-validations[0].rule: compilation failed: ERROR: <input>:1:6: Syntax error: no viable alternative at input '.('"]),
+    ({"rule": "self.t + 1 > 2"}, ["s.x-kubernetes-validations[0].rule: compilation failed: ERROR: <input>:1:8: found no matching overload for '_+_' applied to '(string, int)'"]),
+    ({"rule": "self.none == 'x'"}, ["s.x-kubernetes-validations[0].rule: compilation failed: ERROR: <input>:1:5: undefined field 'none'"]),
+    ({"rule": "self.open.x"}, ["s.x-kubernetes-validations[0].rule: compilation failed: ERROR: <input>:1:10: undefined field 'x'"]),
+    ({"rule": "self.n"}, ["s.x-kubernetes-validations[0].rule: cel expression must evaluate to a bool"]),
+    ({"rule": "self.port == 1 || self.port == 'http'"}, []),
+    ({"rule": "self.a__dash__b == duration('1s') && self.when > timestamp('2020-01-01T00:00:00Z')"}, []),
+    ({"rule": "self.n > 1", "messageExpression": "self.n"}, ["s.x-kubernetes-validations[0].messageExpression: messageExpression must evaluate to a string"]),
+    ({"rule": "self.n > 1", "optionalOldSelf": True}, ["s.x-kubernetes-validations[0].optionalOldSelf: may not be set if oldSelf is not used in rule"]),
+    ({"rule": "oldSelf.orValue(self).n > 1", "optionalOldSelf": True}, []),
+    ({"rule": "self.l.all(x, quantity(x).isGreaterThan(quantity('1Ki')))"}, []),
 ])  # fmt: skip
-def test_names_are_written_so_that_CEL_takes_them(name: str, written: str) -> None:
-    assert escaped(name) == written
+def test_rules_that_make_no_sense_are_refused_with_the_definition(rule: Any, errors: list[str]) -> None:
+    node = schema(
+        **{
+            "t": {"type": "string"},
+            "n": {"type": "integer"},
+            "d": {"type": "number"},
+            "open": {"type": "object", OPEN: True},
+        },
+        **{"port": {"x-kubernetes-int-or-string": True}, "a-b": {"type": "string", "format": "duration"}},
+        when={"type": "string", "format": "date-time"},
+        l={"type": "array", "items": {"type": "string"}},
+    ) | {"x-kubernetes-validations": [rule]}
+    found = definition_errors(node, "s")
+    assert [f"{one.field}: {one.detail}".partition("\n")[0] for one in found] == errors
+
+
+def test_what_has_no_counterpart_has_no_old_self() -> None:
+    items = {"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}
+    (error,) = definition_errors(schema(l={"type": "array", "items": items}), "s")
+    assert str(error).endswith(
+        "oldSelf cannot be used on the uncorrelatable portion of the schema within s.properties[l]"
+    )
+
+
+TYPED = schema(
+    date={"type": "string", "format": "date-time"},
+    bytes={"type": "string", "format": "byte"},
+    number={"type": "number"},
+    map={"type": "object", "additionalProperties": {"type": "integer"}},
+    set={"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
+    rows={
+        **{"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"]},
+        "items": schema(k={"type": "string"}, v={"type": "integer"}),
+    },
+    **{"a-b": {"type": "boolean"}, "$odd": {"type": "string"}, "none": {"type": "string"}},
+)
+VALUE = {
+    **{"date": "2024-01-02T03:04:05Z", "bytes": "eHk=", "number": 2, "map": {"x": 1}, "set": ["a", "b"], "a-b": True},
+    **{"rows": [{"k": "a", "v": 1}, {"k": "b", "v": 2}], "$odd": "x", "unknown": 1, "none": None},
+}
+
+
+@pytest.mark.parametrize("rule, error", [
+    ("self.date.getFullYear() == 2024 && self.bytes == b'xy'", ""),
+    ("self.number / 4.0 == 0.5 && self.map['x'] == 1 && self.map.x == 1", ""),
+    ("self.a__dash__b && !has(self.number) || true", ""),
+    ("self.set == ['b', 'a'] && self.set + ['a', 'c'] == ['a', 'b', 'c']", ""),
+    ("self.rows.all(r, r.v > 0) && self.rows.map(r, r.k) == ['a', 'b']", ""),
+    ("(self.rows + self.rows).size() == 2", ""),
+    ("self.map.y == 1", "no such key: y evaluating rule: self.map.y == 1"),
+    ("self.none == ''", "invalid data, got null for schema with nullable=false evaluating rule: self.none == ''"),
+    ("self.number < 1.0", "failed rule: self.number < 1.0"),
+])  # fmt: skip
+def test_rules_see_values_as_the_schema_declares_them(rule: str, error: str) -> None:
+    node = TYPED | {"x-kubernetes-validations": [{"rule": rule}]}
+    assert definition_errors(node, "s") == []
+    assert [one.detail for one in rule_errors(node, VALUE, root=False)] == ([error] if error else [])
+
+
+def test_parts_of_all_of_have_rules_too() -> None:
+    node = schema(n={"type": "integer"}) | {
+        "allOf": [{"properties": {"n": {"x-kubernetes-validations": [{"rule": "self > 1"}]}}}]
+    }
+    assert [str(one) for one in rule_errors(node, {"n": 1})] == ["n: Invalid value: 1: failed rule: self > 1"]
+    assert rule_errors(node, {"n": 2}) == []

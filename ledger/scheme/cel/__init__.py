@@ -20,7 +20,7 @@ from ledger.scheme.cel.evaluate import Frame, Run, plan
 from ledger.scheme.cel.functions import Functions, Overload, table
 from ledger.scheme.cel.library import BASE
 from ledger.scheme.cel.parser import parse
-from ledger.scheme.cel.syntax import CelError, Source
+from ledger.scheme.cel.syntax import CelError, Source, names
 from ledger.scheme.cel.types import BOOL, DYN, STRING, Type
 from ledger.scheme.cel.values import escaped
 
@@ -30,12 +30,12 @@ COMPILED_MAX = 4096  # programs an environment remembers
 
 
 class Program:
-    """A compiled expression. `result` is the type it gives, dyn where only the values can say."""
+    """A compiled expression. `result` is the type it gives, dyn where only the values can say; `names`: what it reads."""
 
-    __slots__ = ("_run", "expression", "result")
+    __slots__ = ("_run", "expression", "names", "result")
 
-    def __init__(self, expression: str, result: Type, run: Run) -> None:
-        self.expression, self.result, self._run = expression, result, run
+    def __init__(self, expression: str, result: Type, names: frozenset[str], run: Run) -> None:
+        self.expression, self.result, self.names, self._run = expression, result, names, run
 
     def evaluate(self, bindings: Mapping[str, Any]) -> Any:
         """The value, given its variables. Raises CelError."""
@@ -69,7 +69,7 @@ class Environment:
         try:
             parsed = parse(source)
             result = check(source, parsed, self._variables, self._functions, self._messages)
-            program = Program(expression, result, plan(parsed))
+            program = Program(expression, result, frozenset(names(parsed)), plan(parsed))
         except RecursionError:
             raise CelError("ERROR: <input>:-1:0: expression recursion limit exceeded: 250") from None
         if len(self._compiled) >= COMPILED_MAX:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,6 +94,19 @@ class Bind:
 
 
 Expr = Literal | Ident | Select | Call | ListOf | MapOf | Message | Comprehension | Bind
+
+
+def names(one: Any) -> Iterator[str]:
+    """The names that an expression, or any part of it, stands on; those of its own macros' variables included."""
+    if isinstance(one, Ident):
+        yield one.name.removeprefix(".")
+    elif isinstance(one, list | tuple):
+        for each in one:
+            yield from names(each)
+    elif isinstance(one, Expr):
+        for part in one.__slots__:
+            if part != "overloads":
+                yield from names(getattr(one, part))
 
 
 @dataclass(slots=True)

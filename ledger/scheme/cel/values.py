@@ -7,7 +7,7 @@ opaque values of the libraries, which know their `cel_type`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +59,29 @@ class MessageValue(dict[str, Any]):
     def __init__(self, name: str, fields: Mapping[str, Any]) -> None:
         super().__init__(fields)
         self.name = name
+
+
+class GroupedList(list[Any]):
+    """A list whose order means nothing: a set, or a map by some key of its elements."""
+
+    __slots__ = ("_key",)
+
+    cel_type = types.list_of(types.DYN)
+
+    def __init__(self, elements: Iterable[Any], key: Callable[[Any], Any]) -> None:
+        super().__init__(elements)
+        self._key = key
+
+    def equals(self, other: Any) -> bool:
+        """The same elements in any order."""
+        if not isinstance(other, list) or len(self) != len(other):
+            return False
+        mine, theirs = ({self._key(one): one for one in many} for many in (self, other))
+        return mine.keys() == theirs.keys() and all(equal(one, theirs[key]) for key, one in mine.items())
+
+    def plus(self, other: list[Any]) -> GroupedList:
+        """Elements of the other list take the place of those with their key, or come after."""
+        return GroupedList({self._key(one): one for one in (*self, *other)}.values(), self._key)
 
 
 NOTHING = Optional(False)
@@ -130,6 +153,9 @@ def equal(one: Any, other: Any) -> bool:
     """CEL's equality: numbers by value whatever their type, all else only with its own kind."""
     if is_number(one) and is_number(other):
         return bool(one == other)
+    own = getattr(one, "equals", None)
+    if own is not None:
+        return bool(own(other))
     if isinstance(one, list):
         return isinstance(other, list) and len(one) == len(other) and all(map(equal, one, other))
     if isinstance(one, Mapping):

@@ -16,6 +16,7 @@ from ledger.scheme.cel.values import (
     SECOND,
     UINT_MAX,
     Duration,
+    GroupedList,
     Timestamp,
     Uint,
     checked_duration,
@@ -39,12 +40,14 @@ def add(one: Any, other: Any) -> Any:
         return checked_int(one + other)
     if kinds == (Uint, Uint):
         return checked_uint(one + other)
-    if kinds in ((float, float), (str, str), (bytes, bytes), (list, list)):
+    if kinds in ((float, float), (str, str), (bytes, bytes)):
         return one + other
     if kinds == (Duration, Duration):
         return checked_duration(one.nanos + other.nanos)
     if kinds in ((Timestamp, Duration), (Duration, Timestamp)):
         return checked_timestamp(one.nanos + other.nanos)
+    if isinstance(one, list) and isinstance(other, list):
+        return one.plus(other) if isinstance(one, GroupedList) else [*one, *other]
     raise no_such_overload()
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ledger.apimachinery.resource import Schema
-from ledger.scheme.cel_rules import RuleError, check_syntax
-from ledger.scheme.strategies.validation.crd_internal import shown_rule
+from ledger.scheme.cel_rules import resolve_path
 from ledger.scheme.strategies.validation.findings import Findings
 from ledger.scheme.string_formats import known_format
 from ledger.scheme.structural import META_FIELDS
@@ -207,22 +205,12 @@ def _rules(found: Findings, schema: Schema, path: str) -> None:
             found.invalid(f"{at}.message", message, "must not contain line breaks")
         elif _LINE_BREAK.search(text) and not message.strip():
             found.required(f"{at}.message", "message must be specified if rule contains line breaks")
-        else:
-            _syntax(found, rule, text, f"{at}.rule")
         expression = rule.get("messageExpression") or ""
         if expression and not expression.strip():
             found.required(f"{at}.messageExpression", "messageExpression must be non-empty if specified")
         if rule.get("reason") is not None and rule["reason"] not in REASONS:
             found.not_supported(f"{at}.reason", rule["reason"], REASONS)
         _field_path(found, schema, rule.get("fieldPath") or "", f"{at}.fieldPath")
-
-
-def _syntax(found: Findings, rule: dict[str, Any], text: str, path: str) -> None:
-    try:
-        check_syntax(text)
-    except RuleError as error:
-        value: Any = shown_rule(rule)
-        found.invalid(path, value, f"compilation failed: {error}")
 
 
 def _field_path(found: Findings, schema: Schema, given: str, path: str) -> None:
@@ -234,48 +222,6 @@ def _field_path(found: Findings, schema: Schema, given: str, path: str) -> None:
         found.invalid(path, given, "must not contain line breaks")
     if resolve_path(given, schema)[2]:
         found.invalid(path, given, "must be a valid path")
-
-
-_TOKEN = re.compile(r"'(?:[^'\\]|\\.)*'|[.\[\]]|[^.\[\]]+", re.DOTALL)
-
-
-def resolve_path(given: str, schema: Schema, arrays: bool = True) -> tuple[str, Schema | None, str]:
-    """(the path as field errors print it, the schema it leads to, what is wrong with it) of ".spec.a['b']".
-
-    `arrays`: whether ['name'] is allowed. Follows cel.ValidFieldPath.
-    """
-    tokens = iter(_TOKEN.findall(given))
-    node: Any = schema
-    path = ""
-    for token in tokens:
-        if token == "[":
-            if not arrays:
-                return "", None, "array notation is not allowed"
-            token = next(tokens, "")
-            if not token:
-                return "", None, "unexpected end of JSON path"
-            if len(token) < 2 or token[0] != "'" or token[-1] != "'":
-                return "", None, f"expected single quoted string but got {token}"
-            name = re.sub(r"\\(.)", r"\1", token[1:-1])
-            closing = next(tokens, "")
-            if closing != "]":
-                wrong = f"expected ] but got {closing}" if closing else "unexpected end of JSON path"
-                return "", None, wrong
-        elif token == ".":
-            name = next(tokens, "")
-            if not name:
-                return "", None, "unexpected end of JSON path"
-        else:
-            return "", None, f"expected [ or . but got: {token}"
-        if node.get("properties") is not None:
-            if name not in node["properties"]:
-                return "", None, "does not refer to a valid field"
-            node, path = node["properties"][name], f"{path}.{name}" if path else name
-        elif isinstance(node.get("additionalProperties"), dict):
-            node, path = node["additionalProperties"], f"{path}[{name}]"
-        else:
-            return "", None, "does not refer to a valid field"
-    return path, node, ""
 
 
 # --- walks and warnings ----------------------------------------------------------------------------------------------

@@ -15,11 +15,13 @@ from ledger.apimachinery.field import quoted
 from ledger.apimachinery.names import is_dns1035_label, is_dns1123_subdomain
 from ledger.apimachinery.objectmeta import validate_object_meta, validate_object_meta_update
 from ledger.apimachinery.resource import Object, Schema
+from ledger.scheme.cel_rules import definition_errors, resolve_path
 from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.strategies.context import Context
 from ledger.scheme.strategies.validation.crd_internal import (
     internal_spec,
     set_fields,
+    shown_rule,
     shown_schema,
     shown_versions,
 )
@@ -29,7 +31,6 @@ from ledger.scheme.strategies.validation.crd_schema import (
     every,
     format_warnings,
     list_key_findings,
-    resolve_path,
     schema_findings,
     set_warnings,
 )
@@ -304,10 +305,18 @@ def _validation(
         _root_with_status(found, path, schema)
     if schema.get("nullable"):
         found.forbidden(f"{path}.nullable", "nullable cannot be true at the root")
-    if not lenience.unstructured and is_convertible(schema):
-        wrong = structural_errors(schema, path)
-        found += wrong or default_errors(schema, path)
-    found += schema_findings(schema, path, lenience.place)
+    is_structural = not lenience.unstructured and is_convertible(schema)
+    wrong = (structural_errors(schema, path) or default_errors(schema, path)) if is_structural else []
+    about_schema = schema_findings(schema, path, lenience.place)
+    found += wrong
+    found += about_schema
+    if is_structural and not wrong:
+        found += definition_errors(schema, path, shown_rule, lambda at: _is_within(about_schema, at))
+
+
+def _is_within(found: Findings, path: str) -> bool:
+    """Whether some finding is about this place or one below it."""
+    return any(one.field == path or one.field.startswith((f"{path}.", f"{path}[")) for one in found)
 
 
 def _root_with_status(found: Findings, path: str, schema: Schema) -> None:
