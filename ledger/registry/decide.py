@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger.apimachinery.field import invalid as invalid_field
+from ledger.apimachinery.field import quoted
 from ledger.apimachinery.resource import GroupResource, Object
 from ledger.apimachinery.status import StatusError, bad_request, conflict, invalid, modified
 from ledger.apimachinery.times import parse_rfc3339, rfc3339
@@ -72,6 +73,7 @@ def fill_system_fields(obj: Object, now: int, uid: str) -> None:
 def check_revision(definition: ResourceDefinition, name: str, given: str, revision: int) -> None:
     """The optimistic lock of an update; `given` is the object's resourceVersion, "" when it has none."""
     resource = definition.group_resource
+    check_revision_is_number(given)
     if given in ("", "0"):
         if not definition.traits.unconditional_update:
             why = "must be specified for an update"
@@ -79,6 +81,18 @@ def check_revision(definition: ResourceDefinition, name: str, given: str, revisi
             raise invalid(definition.group, definition.resource, name, [error])
     elif given != str(revision):
         raise modified(resource, name)
+
+
+def names_revision(metadata: dict[str, Any]) -> bool:
+    """Whether a new object comes with a version; 0 and what is no number count as none (rest.BeforeCreate's store)."""
+    given = str(metadata.get("resourceVersion") or "")
+    return given.isascii() and given.isdigit() and int(given) != 0
+
+
+def check_revision_is_number(given: str) -> None:
+    """Upstream says of an update whose version is no number what Go's parser says, as an internal error."""
+    if given and not (given.isascii() and given.isdigit()):
+        raise StatusError(500, "", f"strconv.ParseUint: parsing {quoted(given)}: invalid syntax")
 
 
 def carry_metadata(obj: Object, old: Object) -> None:

@@ -12,6 +12,8 @@ from ledger.apimachinery.patch_merge import apply_merge_patch, decode_merge_patc
 from ledger.apimachinery.patch_strategic import apply_strategic_patch, decode_strategic_patch
 from ledger.apimachinery.resource import Object, Schema
 from ledger.apimachinery.status import StatusError
+from ledger.scheme.body import has_duplicates
+from ledger.scheme.strict import duplicates, parse
 
 Patcher = Callable[[Object], Any]  # a copy of the object, patched; it may be no object any more
 
@@ -27,10 +29,19 @@ def patcher(patch_type: str, body: bytes, schema: Schema | None, strict: bool) -
         return lambda obj: apply_json_patch(_copy(obj), decode_json_patch(_loads(body), strict)[0]), complaints
     if patch_type == "application/merge-patch+json":
         decode_merge_patch(_loads(body), strict)
-        return lambda obj: apply_merge_patch(_copy(obj), decode_merge_patch(_loads(body), strict)), []
+        return lambda obj: apply_merge_patch(_copy(obj), decode_merge_patch(_loads(body), strict)), _doubled(
+            body, strict
+        )
     decode_strategic_patch(_loads(body))
     fields = schema or {}
-    return lambda obj: apply_strategic_patch(_copy(obj), decode_strategic_patch(_loads(body)), fields), []
+    return lambda obj: apply_strategic_patch(_copy(obj), decode_strategic_patch(_loads(body)), fields), _doubled(
+        body, strict
+    )
+
+
+def _doubled(body: bytes, strict: bool) -> list[str]:
+    """'duplicate field "data.x"', for each key that a patch has twice."""
+    return list(duplicates(parse(body))) if strict and has_duplicates(body, _loads(body)) else []
 
 
 def check_patch(body: bytes) -> Any:

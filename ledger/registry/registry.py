@@ -94,7 +94,7 @@ class Registry:
         metadata = obj["metadata"]
         decide.wipe_system_fields(metadata)
         decide.check_namespace(call.definition, metadata, call.namespace)
-        if metadata.get("resourceVersion") and not options.dry_run:
+        if decide.names_revision(metadata) and not options.dry_run:
             raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
         self._dedup(call, metadata, False)
         base = metadata.get("generateName", "") if not metadata.get("name") else ""
@@ -426,7 +426,7 @@ def _unsaved(definition: ResourceDefinition, obj: Object) -> Stored:
     """The answer to a dry-run create: it has no resourceVersion but the one the client sent."""
     change = change_of(definition, obj, None)
     assert change.body is not None
-    if obj["metadata"].get("resourceVersion"):
+    if decide.names_revision(obj["metadata"]):
         change = replace(change, body=splice(change.body, int(obj["metadata"]["resourceVersion"])))
     body = change.body or b""
     return Stored(change.key, 0, change.uid, change.api_version, change.kind, change.labels, change.fields, body)
