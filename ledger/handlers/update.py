@@ -28,5 +28,8 @@ async def update(api: Api, call: Call) -> Response:
 def check_name(call: Call, obj: Object) -> None:
     """The object's name and namespace must be the path's (rest.EnsureObjectName...)."""
     name = obj["metadata"].get("name", "")
+    if not name:
+        why = "name must be provided"
+        raise bad_request(f"the name of the object ({call.name} based on URL) was undeterminable: {why}")
     if name != call.name:
         raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({call.name})")
