@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ledger.apimachinery.resource import GVK, GroupResource, Object
+from ledger.scheme.custom import definition_of
 from ledger.scheme.definition import Column, ResourceDefinition, Version
 from ledger.scheme.scheme import Scheme, kube_version_key
 
@@ -71,7 +72,16 @@ def kinds_of(scheme: Scheme, crds: list[Object]) -> Kinds:
 
 
 def custom_definition(crd: Object) -> ResourceDefinition | None:
-    """What reading needs of a CRD; one whose names were never accepted defines nothing."""
+    """The resource that a CRD makes.
+
+    A log may not tell when a definition was established (its status was written at level Metadata): what reading needs
+    is then taken from its spec.
+    """
+    return definition_of(crd) or _as_specified(crd)
+
+
+def _as_specified(crd: Object) -> ResourceDefinition | None:
+    """None where it lacks a name, a group or versions."""
     spec = crd.get("spec") or {}
     names = (crd.get("status") or {}).get("acceptedNames") or spec.get("names") or {}
     versions = [one for one in spec.get("versions") or () if one.get("name")]

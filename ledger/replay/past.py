@@ -78,7 +78,7 @@ class Past:
             return obj
         definition = self.kinds(at or change.revision).definition(resource)
         version = definition.versions.get(change.api_version.rpartition("/")[2]) if definition else None
-        return reread(obj, version.schema) if version else obj
+        return reread(obj, version.structural or version.schema) if version else obj
 
     def before(self, change: Change) -> Object | None:
         """The object that a change replaced, as it was read then; None: there was none."""
