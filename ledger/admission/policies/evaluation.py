@@ -9,9 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ledger.admission.api import Attributes
+from ledger.admission.policies.hooks import kind_of
+from ledger.admission.policies.index import EvaluationError
 from ledger.admission.rules import Matched
 from ledger.apimachinery.http import RequestInfo
-from ledger.apimachinery.resource import GVK, Object
+from ledger.apimachinery.resource import Object
 from ledger.scheme.cel import CelError, Program
 from ledger.scheme.cel.admission import Scope
 from ledger.scheme.cel.library.authorizer import Ask, Authorizer, ResourceCheck
@@ -22,10 +24,6 @@ _NAMESPACE_METADATA = (
     *("deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations", "finalizers"),
 )
 _TIMES = ("creationTimestamp", "deletionTimestamp")
-
-
-class EvaluationError(Exception):
-    """An expression could not be evaluated; the text is what upstream tells the client."""
 
 
 class Compiled:
@@ -176,12 +174,6 @@ def request_of(attributes: Attributes, matched: Matched) -> dict[str, Any]:
     }
     request = {name: value for name, value in request.items() if value != ""}
     return {**request, "dryRun": attributes.dry_run, "options": attributes.options}
-
-
-def kind_of(matched: Matched, subresource: str) -> GVK:
-    """The kind that travels through this resource or subresource."""
-    part = matched.version.subresources.get(subresource)
-    return matched.version.kind if part is None else part.kind
 
 
 def _kind(matched: Matched, subresource: str) -> dict[str, str]:

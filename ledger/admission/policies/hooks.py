@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ledger.admission.api import Attributes
-from ledger.admission.policies.evaluation import bindings_of, kind_of
 from ledger.admission.policies.index import GROUP, RESOURCES, Binding, Policies, Policy
 from ledger.admission.policies.parameters import ConfigurationError, Kind, collect
 from ledger.admission.policies.parameters import kind_of as kind_of_parameters
 from ledger.admission.rules import NAMESPACES, Matched, matches, namespace_of
-from ledger.apimachinery.resource import Object
+from ledger.apimachinery.resource import GVK, Object
 from ledger.apimachinery.status import StatusError
 from ledger.projections.api import View
-from ledger.scheme.cel.library.authorizer import Ask
 from ledger.scheme.definition import ResourceDefinition, Version
 from ledger.scheme.scheme import Scheme
+
+if TYPE_CHECKING:
+    from ledger.scheme.cel.library.authorizer import Ask
 
 # Reviews ask about access and are kept nowhere; a policy on them could lock everybody out.
 EXCLUDED_GROUPS = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
@@ -79,6 +80,8 @@ def hooks(server: Server, resource: str, attributes: Attributes, view: View) -> 
 
 
 def _bound(server: Server, hook: Hook, kind: Kind | None, attributes: Attributes, view: View) -> Iterator[Hook]:
+    from ledger.admission.policies.evaluation import bindings_of
+
     policy, binding, found = hook.policy, hook.binding, hook.matched
     assert binding is not None and found is not None
     try:
@@ -99,6 +102,12 @@ def _bound(server: Server, hook: Hook, kind: Kind | None, attributes: Attributes
         )
         seen = bindings_of(attributes, found, forms, around, server.ask)
         yield Hook(policy, binding, found, policy.evaluator.bind(seen, params))
+
+
+def kind_of(matched: Matched, subresource: str) -> GVK:
+    """The kind that travels through this resource or subresource."""
+    part = matched.version.subresources.get(subresource)
+    return matched.version.kind if part is None else part.kind
 
 
 def as_matched(server: Server, found: Matched, attributes: Attributes, obj: Object | None) -> Object | None:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ledger.admission.policies.evaluation import Evaluator
 from ledger.apimachinery.resource import Key
 from ledger.log.api import Entry
+
+if TYPE_CHECKING:
+    from ledger.admission.policies.evaluation import Evaluator
 
 GROUP = "admissionregistration.k8s.io"
 VALIDATING, MUTATING = "validatingadmissionpolicies", "mutatingadmissionpolicies"
 _BINDINGS = {"validatingadmissionpolicybindings": VALIDATING, "mutatingadmissionpolicybindings": MUTATING}
 RESOURCES = (VALIDATING, MUTATING, *_BINDINGS)
+
+
+class EvaluationError(Exception):
+    """An expression could not be evaluated; the text is what upstream tells the client."""
 
 
 @dataclass(slots=True)
@@ -35,8 +41,10 @@ class Policy:
 
     @property
     def evaluator(self) -> Evaluator:
-        """Compiled when it is first needed."""
+        """Compiled when it is first needed; CEL is not loaded before."""
         if self._evaluator is None:
+            from ledger.admission.policies.evaluation import Evaluator
+
             self._evaluator = Evaluator(self.spec)
         return self._evaluator
 

@@ -12,16 +12,14 @@ from typing import Any
 
 from ledger.admission.api import Attributes
 from ledger.admission.matching import refuse
-from ledger.admission.policies.evaluation import EvaluationError
 from ledger.admission.policies.hooks import Hook, Server, as_matched, concerned, hooks
-from ledger.admission.policies.index import MUTATING
+from ledger.admission.policies.index import MUTATING, EvaluationError
 from ledger.apimachinery.fieldmerge import check, merge
 from ledger.apimachinery.fieldtypes import Type, TypeMismatch, compiled
 from ledger.apimachinery.patch_json import TestFailed, apply_json_patch
 from ledger.apimachinery.resource import Object
 from ledger.apimachinery.status import StatusError, internal_error
 from ledger.projections.api import View
-from ledger.scheme.cel.values import Duration, MessageValue, Timestamp, Uint
 
 Place = tuple[str, str, str]  # names of policy, binding and parameters
 
@@ -172,6 +170,8 @@ def _atomics(value: Any, made: Type, path: str) -> list[str]:
 
 def _check_names(value: Any) -> None:
     """`Object.spec{...}` may only stand where spec is. Raises PatchError."""
+    from ledger.scheme.cel.values import MessageValue
+
     if isinstance(value, MessageValue):
         wrong = list(_misnamed(value, value.name))
         if wrong:
@@ -179,6 +179,8 @@ def _check_names(value: Any) -> None:
 
 
 def _misnamed(value: Any, path: str) -> list[str]:
+    from ledger.scheme.cel.values import MessageValue
+
     found: list[str] = []
     if isinstance(value, MessageValue):
         if value.name != path:
@@ -201,8 +203,8 @@ def plain(value: Any) -> Any:
         return {str(name): plain(one) for name, one in value.items()}
     if isinstance(value, list):
         return [plain(one) for one in value]
-    if isinstance(value, Uint):
-        return int(value)
-    if isinstance(value, Duration | Timestamp | bytes) or hasattr(value, "cel_type"):
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)  # uint is a number of its own in CEL
+    if isinstance(value, bytes) or hasattr(value, "cel_type"):
         raise PatchError("JSONPath valueExpression evaluated to a type that could not marshal to JSON")
     return value

@@ -12,9 +12,8 @@ import orjson
 
 from ledger.admission.api import Attributes
 from ledger.admission.matching import refuse
-from ledger.admission.policies.evaluation import EvaluationError
 from ledger.admission.policies.hooks import Hook, Server, concerned, hooks
-from ledger.admission.policies.index import VALIDATING
+from ledger.admission.policies.index import VALIDATING, EvaluationError
 from ledger.apimachinery.status import StatusError
 from ledger.projections.api import View
 

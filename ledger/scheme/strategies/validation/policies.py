@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ledger.apimachinery.names import is_dns1035_label, is_dns1123_subdomain, is_path_segment, is_qualified_name
 from ledger.apimachinery.resource import Object
-from ledger.scheme.cel.admission import Scope
 from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.strategies.context import Context
 from ledger.scheme.strategies.equality import same
@@ -20,6 +19,9 @@ from ledger.scheme.strategies.validation.webhooks import (
     rule_with_operations,
     static_suffix,
 )
+
+if TYPE_CHECKING:
+    from ledger.scheme.cel.admission import Scope
 
 Spec = dict[str, Any]
 _EMPTY = "validations or auditAnnotations must contain at least one item"
@@ -49,6 +51,8 @@ def _policy(definition: ResourceDefinition, obj: Object, old: Spec | None) -> Fi
         found.required("spec.failurePolicy")
     else:
         found.one_of("spec.failurePolicy", spec["failurePolicy"], ("Fail", "Ignore"))
+    from ledger.scheme.cel.admission import Scope  # loaded with the first policy, not at every start
+
     parameters, constraints = spec.get("paramKind"), spec.get("matchConstraints")
     if parameters is not None:
         _param_kind(found, "spec.paramKind", parameters)

@@ -15,7 +15,6 @@ from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.strategies.context import Context
 from ledger.scheme.strategies.equality import same
 from ledger.scheme.strategies.paths import get
-from ledger.scheme.strategies.validation import expressions
 from ledger.scheme.strategies.validation.affinity import node_selector
 from ledger.scheme.strategies.validation.common import conditions, meta_findings, meta_update_findings, template_meta
 from ledger.scheme.strategies.validation.diffs import go_value
@@ -66,7 +65,9 @@ def _expression(found: Findings, path: str, text: str) -> None:
     if len(text.encode()) > _LONGEST_EXPRESSION:
         found.too_long(path, _LONGEST_EXPRESSION)
         return
-    error = expressions.compile_error(text, "device", False)
+    from ledger.scheme.strategies.validation.expressions import compile_error  # loads CEL
+
+    error = compile_error(text, "device", False)
     if error:
         found.invalid(path, text, error)
 

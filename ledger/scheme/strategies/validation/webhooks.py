@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ledger.apimachinery.names import is_dns1035_label, is_dns1123_subdomain, is_port_number, is_qualified_name
 from ledger.apimachinery.resource import Object
-from ledger.scheme.cel.admission import Scope
 from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.strategies.context import Context
 from ledger.scheme.strategies.equality import same
 from ledger.scheme.strategies.validation.common import label_selector, meta_findings
 from ledger.scheme.strategies.validation.findings import Findings
+
+if TYPE_CHECKING:
+    from ledger.scheme.cel.admission import Scope
 
 Spec = dict[str, Any]
 _REVIEW_VERSIONS = ("v1", "v1beta1")
@@ -113,7 +115,9 @@ def _webhook(found: Findings, path: str, hook: Spec, lenience: _Lenience) -> Non
     if hook.get("reinvocationPolicy") is not None:
         found.one_of(f"{path}.reinvocationPolicy", hook["reinvocationPolicy"], ("IfNeeded", "Never"))
     _client(found, f"{path}.clientConfig", hook.get("clientConfig") or {})
-    if not lenience.conditions:
+    if hook.get("matchConditions") and not lenience.conditions:
+        from ledger.scheme.cel.admission import Scope  # loaded with the first condition, not at every start
+
         match_conditions(found, f"{path}.matchConditions", hook.get("matchConditions"), Scope(variables=None))
 
 
