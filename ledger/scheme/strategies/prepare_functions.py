@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -319,8 +318,8 @@ def stored_versions_updated(obj: Object, old: Object, context: Context) -> None:
 def name_by_uid(obj: Object, context: Context) -> None:
     """Limit ranges need no name; upstream gives them another fresh UUID, here one made from the object's own."""
     if not obj["metadata"].get("name"):
-        seed = hashlib.sha256(obj["metadata"].get("uid", "").encode()).digest()
-        obj["metadata"]["name"] = str(uuid.UUID(bytes=seed[:16], version=4))
+        seed = hashlib.sha256(obj["metadata"].get("uid", "").encode()).hexdigest()
+        obj["metadata"]["name"] = f"{seed[:8]}-{seed[8:12]}-4{seed[13:16]}-8{seed[17:20]}-{seed[20:32]}"
 
 
 ON_CREATE: dict[str, Create] = {
