@@ -7,7 +7,9 @@ of changes; neither runs controllers. Everything lies below one scratch folder, 
 from __future__ import annotations
 
 import http.client
+import json
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -17,7 +19,9 @@ from pathlib import Path
 
 from ledger.auth.certificates import ensure_credentials
 
-TOKEN = "bench-token"
+TOKEN = "bench-token"  # of a user whose rights RBAC has to find
+ADMIN_TOKEN = "admin-token"  # of system:masters, who sets up
+RIGHTS = {"apiGroups": [""], "resources": ["configmaps", "namespaces"], "verbs": ["*"]}
 TICKS_S = os.sysconf("SC_CLK_TCK")
 READY_S = 120
 LEDGER = [sys.executable, "-c", "import sys; from ledger.cli.main import main; sys.exit(main())"]
@@ -39,15 +43,29 @@ class Server:
         self.folder = folder
         folder.mkdir(parents=True)
         self.tokens = folder / "tokens.csv"
-        self.tokens.write_text(f'{TOKEN},bench,bench,"system:masters"\n')
+        self.tokens.write_text(f'{TOKEN},bench,bench\n{ADMIN_TOKEN},admin,admin,"system:masters"\n')
         self.port = free_port()
         self.processes: list[subprocess.Popen[bytes]] = []
         self.ca = folder / "pki" / "ca.crt"
-        self.output = (folder / "output.log").open("wb")
+        self.begin()
+        self.grant()
+
+    def begin(self) -> None:
+        """Starts it, on what an earlier start left where there is something; `ready_s` is how long that took."""
+        self.output = (self.folder / "output.log").open("ab")
         began = time.perf_counter()
         self.start()
         self.wait_ready()
         self.ready_s = time.perf_counter() - began
+
+    def grant(self) -> None:
+        """Gives the user of the load its rights, by a role like anybody's."""
+        rbac, role = "/apis/rbac.authorization.k8s.io/v1", {"metadata": {"name": "bench"}}
+        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "bench"}
+        binding = role | {"roleRef": reference, "subjects": [{"kind": "User", "name": "bench"}]}
+        for resource, body in (("clusterroles", role | {"rules": [RIGHTS]}), ("clusterrolebindings", binding)):
+            status, answer = self.ask("POST", f"{rbac}/{resource}", json.dumps(body), ADMIN_TOKEN)
+            assert status == 201, answer
 
     name = ""
 
@@ -79,10 +97,10 @@ class Server:
         """The status of a GET."""
         return self.ask("GET", path)[0]
 
-    def ask(self, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
+    def ask(self, method: str, path: str, body: str | None = None, token: str = TOKEN) -> tuple[int, bytes]:
         context = ssl.create_default_context(cafile=str(self.ca))
         connection = http.client.HTTPSConnection("localhost", self.port, context=context, timeout=60)
-        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
@@ -94,9 +112,15 @@ class Server:
         """Processor seconds of all its processes so far, in user and system mode."""
         return sum(sum(map(int, stat(process.pid)[11:13])) for process in self.processes) / TICKS_S
 
-    def resident_mib(self) -> float:
-        pages = sum(int(stat(process.pid)[21]) for process in self.processes)
-        return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+    def resident_mib(self) -> tuple[float, float]:
+        """All resident pages of its processes, and those of them that belong to no file."""
+        status = "".join(Path(f"/proc/{process.pid}/status").read_text() for process in self.processes)
+        resident, own = (sum(map(int, re.findall(rf"{name}:\s*(\d+) kB", status))) for name in ("VmRSS", "RssAnon"))
+        return resident / 1024, own / 1024
+
+    def disk(self) -> list[tuple[str, int, int]]:
+        """What takes room on disk: title, bytes, and of how many."""
+        raise AssertionError("each server stores in its own way")
 
     def stop(self) -> None:
         for process in reversed(self.processes):
@@ -107,6 +131,7 @@ class Server:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self.processes.clear()
         self.output.close()
 
     def __enter__(self) -> Server:
@@ -124,6 +149,12 @@ class Ledger(Server):
         self.ca = self.data_dir / "pki" / "ca.crt"
         flags = f"--secure-port {self.port} --controllers none".split()
         self.spawn(*LEDGER, "serve", "--data-dir", str(self.data_dir), "--token-auth-file", str(self.tokens), *flags)
+
+    def disk(self) -> list[tuple[str, int, int]]:
+        """The log with all that is derived from it."""
+        asked = [*LEDGER, "replay", "info", "--data-dir", str(self.data_dir), "-o", "json"]
+        info = json.loads(subprocess.run(asked, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout)
+        return [("disk: ledger, an event", allocated(self.data_dir), info["events"])]
 
 
 class Real(Server):
@@ -151,6 +182,23 @@ class Real(Server):
             f"--service-account-signing-key-file={own.service_account_key}", "--service-cluster-ip-range=10.0.0.0/24",
             f"--audit-policy-file={policy}", f"--audit-log-path={self.folder / 'audit.log'}",
         )  # fmt: skip
+
+    def disk(self) -> list[tuple[str, int, int]]:
+        """etcd's store with its write-ahead log, by revision; the audit log, by request."""
+        _, listed = self.ask("GET", "/api/v1/namespaces?limit=1")
+        revisions = int(json.loads(listed)["metadata"]["resourceVersion"])
+        audit = self.folder / "audit.log"
+        with audit.open("rb") as lines:
+            requests = sum(1 for _ in lines)
+        return [
+            ("disk: etcd, a revision", allocated(self.folder / "etcd"), revisions),
+            ("disk: the audit log, a request", audit.stat().st_size, requests),
+        ]
+
+
+def allocated(folder: Path) -> int:
+    """Bytes of disk that the files below a folder take."""
+    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
 
 
 def real_is_there() -> bool:
