@@ -20,7 +20,7 @@ ROOMS = {
     # room:         (rooms below it,                                                     third-party packages)
     "cli":          (f"server replay {FACTS}",                                           "orjson"),
     "server":       (f"wire pipeline handlers auth admission registry controllers {FACTS}", "trio orjson quart quart_trio"),
-    "wire":         ("apimachinery",                                "trio hypercorn h2 hyperframe OpenSSL cryptography"),
+    "wire":         ("apimachinery",                                "trio hypercorn h2 hpack hyperframe OpenSSL cryptography"),
     "replay":       (FACTS,                                                              "orjson cbor2 yaml"),
     "pipeline":     (f"auth {FACTS}",                                                    "trio orjson"),
     "handlers":     (f"auth registry {FACTS}",                                           "trio orjson prometheus_client"),

@@ -22,9 +22,10 @@ from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 from hyperframe.frame import GoAwayFrame
 
-from ledger.wire import answers
+from ledger.wire import answers, http2_frames
 from ledger.wire.config import WireConfig
 from ledger.wire.connection import Connection, Wire, log
+from ledger.wire.http2_frames import Frames, HeaderDecoder
 from ledger.wire.http2_stream import Stream
 from ledger.wire.http2_syntax import BadStreamRequest, HeadReader, MalformedStream
 from ledger.wire.stream import Disconnected
@@ -42,8 +43,8 @@ class Http2:
     """The state of one connection."""
 
     __slots__ = (
-        "allowance", "allowance_at", "connection", "h2", "heads", "in_flight", "leaving", "nursery", "out", "room",
-        "something", "stream", "streams", "wire",
+        "allowance", "allowance_at", "connection", "frames", "h2", "heads", "in_flight", "leaving", "nursery", "out",
+        "room", "something", "stream", "streams", "wire",
     )  # fmt: skip
 
     def __init__(self, wire: Wire, connection: Connection) -> None:
@@ -51,6 +52,7 @@ class Http2:
         self.connection = connection
         self.stream = connection.stream
         self.h2 = _server_side(wire.config)
+        self.h2.incoming_buffer = self.frames = Frames(wire.config.head_bytes_max)
         self.heads = HeadReader()
         self.streams: dict[int, Stream] = {}  # whose handler runs, also when the peer has reset it
         self.out = bytearray()  # frames not yet given to the socket
@@ -90,6 +92,11 @@ class Http2:
             if data and not self._take(data):
                 return
             await self.wait_for_room()
+            while self.frames.more:
+                await trio.lowlevel.checkpoint()  # a flood of small frames must not keep the others waiting
+                if not self._take(b""):
+                    return
+                await self.wait_for_room()
             if not self.streams:
                 if self.leaving:
                     return
@@ -110,6 +117,8 @@ class Http2:
             log.debug("%s: %s", self.connection.client, error)
             self.collect()
             return False
+        if self.frames.charges:
+            self.allowance, self.frames.charges = self.allowance - self.frames.charges, 0
         if self.allowance < 0:
             log.debug("%s: too many control frames", self.connection.client)
             self.h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
@@ -298,7 +307,7 @@ class Http2:
 
 def _server_side(config: WireConfig) -> h2.connection.H2Connection:
     """h2 without its checks of header blocks: `http2_syntax` makes them stream errors, as they should be."""
-    connection = h2.connection.H2Connection(
+    connection = http2_frames.Connection(
         h2.config.H2Configuration(
             client_side=False,
             header_encoding=None,
@@ -317,5 +326,5 @@ def _server_side(config: WireConfig) -> h2.connection.H2Connection:
             codes.INITIAL_WINDOW_SIZE: config.stream_window_bytes,
         },
     )
-    connection.decoder.max_header_list_size = config.head_bytes_max
+    connection.decoder = HeaderDecoder(max_header_list_size=config.head_bytes_max)
     return connection

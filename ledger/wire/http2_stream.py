@@ -18,6 +18,8 @@ from ledger.wire.stream import Disconnected
 if TYPE_CHECKING:
     from ledger.wire.http2 import Http2
 
+FRAME_BYTES_MAX = 64 * 1024  # of a response, for a peer that would take 16 MiB at once from our memory
+
 
 class Stream:
     """Lives from the peer's HEADERS until its handler has ended, which may be after the peer has lost interest."""
@@ -229,7 +231,8 @@ class Stream:
                 await self.conn.wait_for_room()
                 if self.gone:
                     raise Disconnected("the peer reset the stream")
-                size = min(h2.local_flow_control_window(self.id), h2.max_outbound_frame_size, len(view) - sent)
+                room = min(h2.local_flow_control_window(self.id), h2.max_outbound_frame_size)
+                size = min(room, FRAME_BYTES_MAX, len(view) - sent)
                 if size <= 0:
                     await self._wait_for_window()
                     continue

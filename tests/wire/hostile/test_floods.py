@@ -50,6 +50,29 @@ def header_bomb() -> Iterator[bytes]:
     yield frame(HEADERS, END_HEADERS | END_STREAM, 1, GET + large + b"\xbe" * 10_000)
 
 
+def endless_block() -> Iterator[bytes]:
+    """A header block that is refused by its size as sent, long before it could be decoded."""
+    yield frame(HEADERS, 0, 1, GET)
+    for _ in range(60):
+        yield frame(CONTINUATION, 0, 1, b"\xbe" * 16384)
+
+
+def large_blocks() -> Iterator[bytes]:
+    """Requests that are allowed, each with 100 KB of header to decode: five at once are fine, no more."""
+    value = b"\x00\x01x\x7f\x81\x7d" + b"y" * 16128
+    for number in range(10_000):
+        stream_id = 2 * number + 1
+        yield frame(HEADERS, END_STREAM, stream_id, GET + value)
+        yield frame(CONTINUATION, 0, stream_id, value) * 5
+        yield frame(CONTINUATION, END_HEADERS, stream_id)
+
+
+def table_updates() -> Iterator[bytes]:
+    """Header blocks of nothing but changes to the size of the compression table: COMPRESSION_ERROR."""
+    for number in range(10_000):
+        yield frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, b"\x20" * 16_000)
+
+
 @pytest.mark.parametrize(
     "flood, goaway",
     [
@@ -64,6 +87,9 @@ def header_bomb() -> Iterator[bytes]:
         (of_one_stream(frame(0xFA, 0, 1, b"unknown")),                   ENHANCE_YOUR_CALM),
         (continuations(),                                                1),
         (header_bomb(),                                                  ENHANCE_YOUR_CALM),
+        (endless_block(),                                                ENHANCE_YOUR_CALM),
+        (large_blocks(),                                                 ENHANCE_YOUR_CALM),
+        (table_updates(),                                                9),
     ],
 )  # fmt: skip
 def test_http_2_floods(flood: Iterator[bytes], goaway: int) -> None:

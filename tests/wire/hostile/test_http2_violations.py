@@ -15,7 +15,6 @@ GET = b"\x82\x84\x86"  # :method GET, :path /, :scheme http
 POST = b"\x83\x04\x05/body\x86"
 REQUEST = frame(HEADERS, END_HEADERS | END_STREAM, 1, GET)
 OPEN = frame(HEADERS, END_HEADERS, 1, POST)
-H2 = PROTOCOL  # where the h2 library names another error than the standard; the connection ends all the same
 OPEN_5 = frame(HEADERS, END_HEADERS, 1, POST + b"\x0f\x0d\x015")  # content-length: 5
 
 
@@ -23,8 +22,9 @@ OPEN_5 = frame(HEADERS, END_HEADERS, 1, POST + b"\x0f\x0d\x015")  # content-leng
     "section, frames, errors",
     [
         ("4.2 frame above SETTINGS_MAX_FRAME_SIZE",  OPEN + frame(DATA, 0, 1, bytes(16385)),                 {SIZE}),
-        ("4.3 broken compression",                   frame(HEADERS, 5, 1, b"\xff\xff\xff\xff\xff"),          {COMPRESSION, H2}),
-        ("4.3 index beyond the table",               frame(HEADERS, 5, 1, b"\xfe"),                          {COMPRESSION, H2}),
+        ("4.2 the same, before the frame is here",   OPEN + frame(DATA, 0, 1, bytes(16385))[:9],             {SIZE}),
+        ("4.3 broken compression",                   frame(HEADERS, 5, 1, b"\xff\xff\xff\xff\xff"),          {COMPRESSION}),
+        ("4.3 index beyond the table",               frame(HEADERS, 5, 1, b"\xfe"),                          {COMPRESSION}),
         ("5.1 DATA on an idle stream",               frame(DATA, 0, 1, b"x"),                                {PROTOCOL}),
         ("5.1 RST_STREAM on an idle stream",         frame(RST_STREAM, 0, 1, bytes(4)),                      {PROTOCOL}),
         ("5.1 WINDOW_UPDATE on an idle stream",      frame(WINDOW_UPDATE, 0, 1, b"\0\0\0\1"),                {PROTOCOL}),
@@ -41,7 +41,7 @@ OPEN_5 = frame(HEADERS, END_HEADERS, 1, POST + b"\x0f\x0d\x015")  # content-leng
         ("6.4 RST_STREAM on stream 0",               frame(RST_STREAM, 0, 0, bytes(4)),                      {PROTOCOL}),
         ("6.4 RST_STREAM of another length",         OPEN + frame(RST_STREAM, 0, 1, bytes(3)),               {SIZE}),
         ("6.5 SETTINGS on a stream",                 frame(SETTINGS, 0, 1),                                  {PROTOCOL}),
-        ("6.5 SETTINGS ACK with settings",           frame(SETTINGS, 1, 0, b"\0\3\0\0\0\1"),                 {SIZE, H2}),
+        ("6.5 SETTINGS ACK with settings",           frame(SETTINGS, 1, 0, b"\0\3\0\0\0\1"),                 {SIZE}),
         ("6.5 SETTINGS of another length",           frame(SETTINGS, 0, 0, bytes(5)),                        {SIZE}),
         ("6.5.2 ENABLE_PUSH = 2",                    frame(SETTINGS, 0, 0, b"\0\2\0\0\0\2"),                 {PROTOCOL}),
         ("6.5.2 INITIAL_WINDOW_SIZE = 2^31",         frame(SETTINGS, 0, 0, b"\0\4\x80\0\0\0"),               {FLOW}),
