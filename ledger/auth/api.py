@@ -8,7 +8,7 @@ whether it came from a URL or was made up to ask a question ("may she impersonat
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ledger.apimachinery import status
@@ -35,6 +35,14 @@ class Authenticated:
 
     user: User
     audiences: tuple[str, ...] = ()
+
+
+def in_everybody(found: Authenticated) -> Authenticated:
+    """Whoever has credentials is in system:authenticated."""
+    user = found.user
+    if user.name == ANONYMOUS or AUTHENTICATED in user.groups or UNAUTHENTICATED in user.groups:
+        return found
+    return replace(found, user=replace(user, groups=(*user.groups, AUTHENTICATED)))
 
 
 class Decision(NamedTuple):

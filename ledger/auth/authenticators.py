@@ -13,17 +13,16 @@ Follows pkg/kubeapiserver/authenticator/config.go in k8s.io/kubernetes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ledger.apimachinery.http import Request, User
 from ledger.auth.api import (
     ANONYMOUS,
-    AUTHENTICATED,
     UNAUTHENTICATED,
     Authenticate,
     Authenticated,
     AuthenticateToken,
     Unauthenticated,
+    in_everybody,
 )
 from ledger.auth.x509 import authenticate_certificate
 
@@ -42,7 +41,7 @@ def request_authenticator(
         try:
             found = authenticate_certificate(request)
             if found is not None:
-                return _in_everybody(found)
+                return found
         except Unauthenticated as refusal:
             refusals.append(str(refusal))
         token = _bearer(request)
@@ -70,7 +69,7 @@ def token_authenticator(tokens: Sequence[AuthenticateToken]) -> AuthenticateToke
                 refusals.append(str(refusal))
                 continue
             if found is not None:
-                return _in_everybody(found)
+                return in_everybody(found)
         raise Unauthenticated(joined(refusals) if refusals else "invalid bearer token")
 
     return authenticate
@@ -90,11 +89,3 @@ def _bearer(request: Request) -> str:
     if not rest[0] and len(rest) > 1:
         request.warnings.append(_SPACE_WARNING)
     return rest[0]
-
-
-def _in_everybody(found: Authenticated) -> Authenticated:
-    """Whoever has credentials is in system:authenticated."""
-    user = found.user
-    if user.name == ANONYMOUS or AUTHENTICATED in user.groups or UNAUTHENTICATED in user.groups:
-        return found
-    return replace(found, user=replace(user, groups=(*user.groups, AUTHENTICATED)))

@@ -68,11 +68,13 @@ class FlowSchemas:
         user, info = request.user, request.info
         asked = (info.group, info.resource, info.subresource, info.namespace) if info.is_resource else (info.path,)
         key = (user.name, user.groups, info.verb, asked)
-        if key not in self._remembered:
+        try:
+            return self._remembered[key]
+        except KeyError:
             if len(self._remembered) >= _REMEMBERED_MAX:
                 self._remembered.popitem(last=False)
-            self._remembered[key] = self._find(user, info)
-        return self._remembered[key]
+            found = self._remembered[key] = self._find(user, info)
+            return found
 
     def _find(self, user: User, info: RequestInfo) -> Flow | None:
         if self._ordered is None:

@@ -1,8 +1,8 @@
 """RBAC: who may do what, by the Roles and bindings in the store.
 
 All RBAC objects are kept in memory, indexed by subject, and follow the log commit by commit: a rule counts for the
-first request after the answer to the write that made it. What a user may do is remembered until any RBAC object
-changes. Follows plugin/pkg/auth/authorizer/rbac and pkg/registry/rbac/validation in k8s.io/kubernetes.
+first request after the answer to the write that made it. What a user may do, and what was decided about a request, is
+remembered until any RBAC object changes. Follows plugin/pkg/auth/authorizer/rbac and pkg/registry/rbac/validation in k8s.io/kubernetes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -24,6 +25,7 @@ from ledger.log.api import Entry
 
 GROUP = "rbac.authorization.k8s.io"
 _REMEMBERED_MAX = 4096
+_DECISIONS_MAX = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class Rbac:
         self._bindings: dict[tuple[str, str], _Binding] = {}
         self._by_subject: dict[tuple[str, str], set[tuple[str, str]]] = {}  # (namespace, subject) -> bindings
         self._remembered: OrderedDict[tuple[str, tuple[str, ...], str], tuple[_Source, ...]] = OrderedDict()
+        self._decided = lru_cache(_DECISIONS_MAX)(self._decide)
 
     def load(self, objects: Iterable[tuple[Key, Object]]) -> None:
         """Takes these objects in, whatever was known before."""
@@ -128,11 +131,15 @@ class Rbac:
         else:
             return
         self._remembered.clear()
+        self._decided.cache_clear()
 
     def authorize(self, user: User, asked: RequestInfo) -> Decision:
         """Allowed by the first rule that does; else not, with what could not be resolved as the reason."""
+        return self._decided(user.name, user.groups, asked)
+
+    def _decide(self, name: str, groups: tuple[str, ...], asked: RequestInfo) -> Decision:
         errors = []
-        for source in self._sources(user, asked.namespace):
+        for source in self._sources(User(name, groups=groups), asked.namespace):
             if source.error is not None:
                 errors.append(str(source.error))
             elif any(rule.allows(asked) for rule in source.rules):

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from ledger.apimachinery.http import Request, User
-from ledger.auth.api import Authenticated, Unauthenticated
+from ledger.auth.api import Authenticated, Unauthenticated, in_everybody
 
 CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 _UID = ObjectIdentifier("1.3.6.1.4.1.57683.2")
@@ -40,7 +40,7 @@ def _user_of(der: bytes) -> Authenticated | None:
         raise Unauthenticated("UID cannot be an empty string")
     groups = tuple(_values(subject, NameOID.ORGANIZATION_NAME))
     extra = {CREDENTIAL_ID: (f"X509SHA256={sha256(der).hexdigest()}",)}
-    return Authenticated(User(names[-1], uids[0] if uids else "", groups, extra))
+    return in_everybody(Authenticated(User(names[-1], uids[0] if uids else "", groups, extra)))
 
 
 def _values(subject: x509.Name, oid: ObjectIdentifier) -> list[str]:

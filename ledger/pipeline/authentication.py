@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ledger.apimachinery import status
 from ledger.apimachinery.http import Handler, Headers, Request, Response
 from ledger.auth.api import Authenticate, Unauthenticated
 
 _log = logging.getLogger(__name__)
-_PROXY_HEADERS = frozenset({"x-remote-user", "x-remote-uid", "x-remote-group"})
+_CREDENTIALS = frozenset({"authorization", "x-remote-user", "x-remote-uid", "x-remote-group"})
+_NAMES_MAX = 1024  # of headers, remembered
 
 
 def with_authentication(handler: Handler, authenticate: Authenticate, audiences: Sequence[str] = ()) -> Handler:
@@ -38,8 +40,9 @@ def with_authentication(handler: Handler, authenticate: Authenticate, audiences:
 
 def _drop_credentials(headers: Headers) -> None:
     """Also the headers by which a front proxy says who asks: nothing behind this filter may believe them."""
-    headers.pairs = [
-        (name, value)
-        for name, value in headers.pairs
-        if name != "authorization" and name not in _PROXY_HEADERS and not name.startswith("x-remote-extra-")
-    ]
+    headers.pairs = [pair for pair in headers.pairs if not _is_credential(pair[0])]
+
+
+@lru_cache(_NAMES_MAX)
+def _is_credential(name: str) -> bool:
+    return name in _CREDENTIALS or name.startswith("x-remote-extra-")

@@ -9,7 +9,6 @@ import random
 import signal
 import sys
 import time
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,8 +100,25 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-def new_uid() -> str:
-    return str(uuid.uuid4())
+class Uids:
+    """Makes uids: random UUIDs (RFC 9562, version 4), with one call of the system for 256 of them."""
+
+    __slots__ = ("_at", "_random")
+
+    def __init__(self) -> None:
+        self._random, self._at = "", 0
+
+    def __call__(self) -> str:
+        at = self._at
+        if at == len(self._random):
+            self._random, at = os.urandom(256 * 16).hex(), 0
+        self._at = at + 32
+        digits = self._random[at : at + 32]
+        variant = "89ab"[int(digits[16], 16) & 3]
+        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
+new_uid = Uids()
 
 
 def new_suffix() -> str:
