@@ -43,6 +43,7 @@ from ledger.scheme.conversion import stored_kind
 
 GZIP_FROM_BYTES = 128 * 1024  # as k8s.io/apiserver's deferredResponseWriter
 STATUS = GVK("", "v1", "Status")
+_IS_JSON = ("content-type", JSON)
 
 
 class Encoder:
@@ -55,13 +56,12 @@ class Encoder:
     def one(self, call: Call, stored: Stored, code: int = 200) -> Response:
         """An object, or what the Accept header wants made of it. StatusError 406."""
         form = _negotiated(call)
-        version = call.version
+        if form.media_type == JSON and not form.transform and not call.definition.custom:
+            wanted = call.version.kind
+            if stored.written_in(wanted.api_version):
+                return self._json(call.request, _with_kind(stored.body, wanted), code, form)
         if form.transform.endswith("List"):
             raise not_a_list(form.transform, types.internal_name(stored_kind(call.definition)))
-        as_stored = stored.api_version == version.kind.api_version and not call.definition.custom
-        if form.media_type == JSON and not form.transform and as_stored:
-            body = prefix_of(stored.api_version, stored.kind) + stored.body[1:]
-            return self._json(call.request, body, code, form)
         obj = self.object(call, stored)
         if form.transform == "Table":
             rows = [self.row(call, obj, form.version)]
@@ -175,7 +175,8 @@ class Encoder:
             body = json_codec.dumps_pretty(orjson.loads(body))
         elif not body.endswith(b"\n"):
             body += b"\n"
-        return compressed(request, Response(code, [("content-type", JSON)], body))
+        response = Response(code, [_IS_JSON], body)
+        return compressed(request, response) if len(body) >= GZIP_FROM_BYTES else response
 
 
 class Frames:
@@ -248,6 +249,12 @@ class Frames:
         if self.form.media_type == PROTOBUF:
             return protobuf.watch_frame(type, encoded(obj, PROTOBUF))
         return b'{"type":"%b","object":%b}\n' % (type.encode(), json_codec.dumps(obj))
+
+
+def _with_kind(body: bytes, kind: GVK) -> bytes:
+    """A stored body as the answer to a GET, line end included: one copy."""
+    with memoryview(body) as view:
+        return b"".join((prefix_of(kind.api_version, kind.kind), view[1:], b"\n"))
 
 
 def _included(request: Request) -> str:

@@ -17,8 +17,11 @@ async def get(api: Api, call: Call, revision: int | None = None) -> Response:
         wanted, head = parse_revision(given), api.store.head()
         if wanted > head:
             raise too_large_resource_version(wanted, head)
-    with api.store.view(revision) as view:
-        stored = view.get(call.key)
+    if revision is None:
+        stored = api.store.get(call.key)
+    else:
+        with api.store.view(revision) as view:
+            stored = view.get(call.key)
     if stored is None:
         raise not_found(call.definition.group_resource, call.name)
     return api.encoder.one(call, stored)

@@ -21,7 +21,9 @@ from ledger.handlers.update import update
 from ledger.handlers.watch import watch
 from ledger.registry.options import boolean, query_of
 from ledger.registry.registry import Call
+from ledger.scheme.scheme import Scheme
 
+ROUTES_MAX = 4096  # remembered
 Verb = Callable[[Api, Call], Awaitable[Response]]
 WRITES: Mapping[str, Verb] = {
     "create": create,
@@ -49,6 +51,8 @@ class Resources:
     ) -> None:
         self.api, self.moments, self.documents, self.special = api, moments, documents, special
         self.read_only = read_only
+        self._routes: dict[tuple[str, str], Route] = {}  # of (method, path), by the kinds of `_routed_by`
+        self._routed_by: Scheme | None = None
 
     async def __call__(self, request: Request) -> Response:
         info = request.info
@@ -56,19 +60,13 @@ class Resources:
         revision = self.moments.revision(request)
         if revision is not None:
             request.scratch["moment_us"] = self.moments.store.time_of(revision)
-        path = info.path.rstrip("/") if info.path.count("/") <= 4 else info.path
-        if not path.startswith(("/api/", "/apis/")) or path.count("/") < (3 if path.startswith("/api/") else 4):
-            return await self.documents(request)
         scheme = self.moments.scheme(revision)
-        found = route(scheme, request.method, info.path)
+        found = self._route(scheme, request.method, info.path)
         if found is None:
-            leads_nowhere = path.startswith("/apis/") and scheme.is_custom(path.split("/")[2])
-            return page_not_found() if leads_nowhere else await self.documents(request)
+            return await self._no_route(request, scheme, info.path)
         call = Call(request, found.definition, found.version, found.subresource, found.namespace, found.name)
         if found.version.deprecation_warning:
             warn(request, [found.version.deprecation_warning])
-        if found.name and (wrong := is_path_segment(found.name)):
-            raise bad_request(f"Name parameter invalid: {quoted(found.name)}: {'; '.join(wrong)}")
         if found.verb in ("get", "list", "watch"):
             return await self._read(call, found, revision)
         handler = self._special(found)
@@ -77,6 +75,25 @@ class Resources:
         if self.read_only and not _asks_only(found):
             raise read_only_server()
         return await (handler or WRITES[found.verb])(self.api, call)
+
+    def _route(self, scheme: Scheme, method: str, path: str) -> Route | None:
+        """The route of a path, None for what is no resource: remembered, as clients ask for the same again and again."""
+        if scheme is not self._routed_by:
+            self._routed_by, self._routes = scheme, {}
+        found = self._routes.get((method, path))
+        if found is None and _may_be_a_resource(path):
+            found = route(scheme, method, path)
+            if found is not None:
+                if found.name and (wrong := is_path_segment(found.name)):
+                    raise bad_request(f"Name parameter invalid: {quoted(found.name)}: {'; '.join(wrong)}")
+                if len(self._routes) >= ROUTES_MAX:
+                    self._routes.clear()
+                self._routes[method, path] = found
+        return found
+
+    async def _no_route(self, request: Request, scheme: Scheme, path: str) -> Response:
+        leads_nowhere = _may_be_a_resource(path) and path.startswith("/apis/") and scheme.is_custom(path.split("/")[2])
+        return page_not_found() if leads_nowhere else await self.documents(request)
 
     def _special(self, found: Route) -> Verb | None:
         """The handler of an endpoint that is no plain object; custom resources share one for each subresource."""
@@ -97,6 +114,12 @@ class Resources:
         if found.name:
             return await get(self.api, call, revision)
         return await list_objects(self.api, call, revision)
+
+
+def _may_be_a_resource(path: str) -> bool:
+    """Whether a path goes beyond the documents about a group and version."""
+    path = path.rstrip("/") if path.count("/") <= 4 else path
+    return path.startswith(("/api/", "/apis/")) and path.count("/") >= (3 if path.startswith("/api/") else 4)
 
 
 def _asks_only(found: Route) -> bool:

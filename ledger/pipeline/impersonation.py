@@ -64,7 +64,10 @@ def with_impersonation(handler: Handler, authorize: Authorize) -> Handler:
 
 def _wanted(headers: Headers) -> User | None:
     """Whom the Impersonate-* headers name; takes them off, so that nobody behind this filter treats them apart."""
-    if not any(name.startswith("impersonate-") for name, _ in headers):
+    for header, _ in headers.pairs:
+        if header.startswith("impersonate-"):
+            break
+    else:
         return None
     name, uid = headers.get("impersonate-user"), headers.get("impersonate-uid")
     groups = tuple(headers.get_all("impersonate-group"))

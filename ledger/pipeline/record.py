@@ -22,6 +22,7 @@ from ledger.pipeline.warning import warning_headers
 CLIENT_GONE = 499  # no answer reached anybody; nginx's code for it, as HTTP has none
 _SECRET_REQUESTS = frozenset({("authentication.k8s.io", "tokenreviews")})  # their bodies are credentials
 _TEXT_MAX = 1024
+_NO_CACHE = ("cache-control", "no-cache, private")
 
 EncodeStatus = Callable[[Request, StatusError], Response]
 
@@ -97,12 +98,18 @@ def _common_headers(
     request: Request, response: Response, flow_of: Callable[[Request], tuple[str, str] | None]
 ) -> list[tuple[str, str]]:
     headers = [("audit-id", request.audit_id)]
-    if not any(name == "cache-control" for name, _ in response.headers):
-        headers.append(("cache-control", "no-cache, private"))
+    for name, _ in response.headers:
+        if name == "cache-control":
+            break
+    else:
+        headers.append(_NO_CACHE)
     flow = flow_of(request) if _has_flow(request) else None
     if flow is not None:
         headers += [("x-kubernetes-pf-flowschema-uid", flow[0]), ("x-kubernetes-pf-prioritylevel-uid", flow[1])]
-    return headers + request.response_headers + warning_headers(request.warnings)
+    headers += request.response_headers
+    if request.warnings:
+        headers += warning_headers(request.warnings)
+    return headers
 
 
 def _has_flow(request: Request) -> bool:

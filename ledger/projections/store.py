@@ -11,16 +11,17 @@ from pathlib import Path
 
 from ledger.apimachinery.resource import GroupResource, Key
 from ledger.log.api import Bodies, Commit, Engine, Entry, Fold
-from ledger.log.codec import PLAIN, decode_stamp, number
+from ledger.log.codec import PLAIN, decode_stamp, number, table_key
 from ledger.log.event import Change, Event, Guard
 from ledger.log.lmdb_engine import LmdbEngine
 from ledger.log.memory import MemoryEngine
 from ledger.log.refold import Progress
 from ledger.projections import audit
-from ledger.projections.api import FutureRevision
+from ledger.projections.api import FutureRevision, Stored
 from ledger.projections.audit import AuditFold
 from ledger.projections.history import HISTORY, HistoryFold, version_bounds
-from ledger.projections.state import StateFold
+from ledger.projections.state import TABLE as STATE
+from ledger.projections.state import StateFold, decode_stored
 from ledger.projections.view import NowView, PastView
 from ledger.projections.watch import Watcher, WatchHub
 
@@ -123,6 +124,13 @@ class Store:
             return PastView(read, revision, self.bodies)
         read.__exit__(None, None, None)
         raise FutureRevision(revision, head)
+
+    def get(self, key: Key) -> Stored | None:
+        """The object as it is now."""
+        raw = table_key(key.encode())
+        with self.read() as read:
+            row = read.get(STATE, raw)
+        return None if row is None else decode_stored(raw, row, self.bodies)
 
     def versions(self, key: Key, *, newest_first: bool = True, upto: int | None = None) -> Iterator[Change]:
         """The history of one object, deletions included, up to a revision (included)."""

@@ -6,6 +6,7 @@ GET is a constant prefix plus the stored bytes and a LIST is their join.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -108,6 +109,7 @@ def removal_of(stored: Stored) -> Change:
     )
 
 
+@lru_cache(1024)
 def prefix_of(api_version: str, kind: str) -> bytes:
     """What stands before `body[1:]` in the answer to a GET."""
     return b'{"kind":"%b","apiVersion":"%b",' % (kind.encode(), api_version.encode())
