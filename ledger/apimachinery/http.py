@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 
 class Headers:
@@ -79,6 +79,9 @@ class Request:
     peer_certificate: bytes | None = None  # DER, already verified by TLS against the client CA; None without one
     scheme: str = "https"
     peer_certificate_error: str = ""  # why the client's certificate was not accepted (kube-apiserver answers 401)
+    # For who passes the body on instead of reading it: its next part as it arrives, b"" at its end, without a limit on
+    # the whole; cancelling a call loses nothing. Raises StatusError 400, 408. None: the request has no body.
+    read_piece: Callable[[], Awaitable[bytes]] | None = None
 
     # Filled in by the chain.
     audit_id: str = ""
@@ -98,12 +101,29 @@ class Request:
 Write = Callable[[bytes], Awaitable[None]]
 
 
+class PeerGone(Exception):
+    """Whoever is at the other end of a connection is gone: nothing more can be sent or received."""
+
+
+class Duplex(Protocol):
+    """The bytes of a connection that no longer speaks HTTP. One task may receive while another sends."""
+
+    async def receive(self) -> bytes:
+        """What has arrived; b"" at the end. Raises PeerGone."""
+        ...
+
+    async def send(self, data: bytes) -> None:
+        """Everything, in order. Raises PeerGone."""
+        ...
+
+
 @dataclass(slots=True)
 class Response:
-    """An answer: either a whole body or a stream.
+    """An answer: a whole body, a stream, or a tunnel.
 
     `stream` is called with a `write` that sends one chunk and waits for the peer's window; it returns when the answer
-    is complete. It is cancelled when the peer goes away.
+    is complete. `tunnel`, only with status 101 over HTTP/1.1, is given the connection after the head was sent. Both are
+    cancelled when the peer goes away. Either may raise PeerGone: the answer then ends as a broken one.
     """
 
     status: int = 200
@@ -111,6 +131,10 @@ class Response:
     body: bytes = b""
     stream: Callable[[Write], Awaitable[None]] | None = None
     endless: bool = False  # a watch or the like: ends when the client leaves, or cleanly when the server drains
+    length: int | None = None  # of a stream that knows it; None: it ends when it ends
+    passed_on: bool = False  # another server's stream, that may be silent for long: a client's half-close ends it
+    tunnel: Callable[[Duplex], Awaitable[None]] | None = None
+    release: Callable[[], None] | None = None  # called once the answer is over, whether or not any of it was sent
 
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -56,6 +56,13 @@ def http1_head(
 _CONTROLS = str.maketrans({"\r": " ", "\n": " ", "\0": " "})
 
 
+def http1_switch(headers: Iterable[tuple[str, str]]) -> bytes:
+    """The head of a 101, which hands the connection over to the protocol that `upgrade` among the headers names."""
+    protocol = next((value for name, value in headers if name.lower() == "upgrade"), "")
+    head = http1_head(101, headers, length=None, chunked=False, connection="Upgrade")
+    return b"%b\r\nupgrade: %b\r\n\r\n" % (head[:-4], protocol.translate(_CONTROLS).encode("latin-1", "replace"))
+
+
 def http2_headers(status: int, headers: Iterable[tuple[str, str]], length: int | None) -> list[tuple[bytes, bytes]]:
     fields = [(b":status", b"%d" % status)]
     for name, value in headers:
@@ -76,10 +83,10 @@ def has_no_body(method: str, status: int) -> bool:
 
 
 def length_of(response: Response, method: str) -> int | None:
-    """The content-length to announce; None for a stream, and where the status forbids one."""
-    if response.status in (204, 304) or (response.stream is not None):
+    """The content-length to announce; None for a stream that does not know it, and where the status forbids one."""
+    if response.status in (204, 304):
         return None
-    return len(response.body)
+    return response.length if response.stream is not None else len(response.body)
 
 
 def plain(status: int, text: str) -> Response:

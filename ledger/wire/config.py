@@ -24,6 +24,7 @@ class WireConfig:
     idle_timeout_s: float = 90  # between requests
     head_timeout_s: float = 32  # first byte of a request to the end of its header
     body_timeout_s: float = 60  # a whole request body
+    piece_timeout_s: float = 600  # for the next part of a body that is passed on
     stall_timeout_s: float = 30  # a peer that takes none of what we send
     linger_s: float = 2  # discarding what a refused client still sends, so that it can read why
 

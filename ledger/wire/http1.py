@@ -7,17 +7,18 @@ response that streams gets a second task, which notices that the client has left
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Awaitable, Callable
 
 import trio
 
-from ledger.apimachinery.http import Headers, Request, Response
+from ledger.apimachinery.http import Duplex, Headers, PeerGone, Request, Response
 from ledger.apimachinery.status import StatusError, bad_request
 from ledger.wire import answers
 from ledger.wire.connection import Connection, Wire, body_cut_short, body_too_large, body_too_slow, log
 from ledger.wire.http1_syntax import BARE_LF, ChunkedBody, Fields, Malformed, RequestLine, parse_fields
 from ledger.wire.http1_syntax import parse_request_line as parse_line
-from ledger.wire.stream import Disconnected
+from ledger.wire.stream import Disconnected, PlainStream
 
 PREFACE_LINE = b"PRI * HTTP/2.0\r\n\r\n"  # a client that knows that we speak HTTP/2 (RFC 9113, section 3.3)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -125,8 +126,19 @@ class Http1:
             peer_certificate=self.connection.certificate,
             scheme=self.connection.scheme,
             peer_certificate_error=self.connection.certificate_error,
+            read_piece=body.read_piece if body else None,
         )
         response = await self.wire.answer(request)
+        try:
+            return await self._answer(line, fields, body, response)
+        finally:
+            if response.release is not None:
+                response.release()
+
+    async def _answer(self, line: RequestLine, fields: Fields, body: Body | None, response: Response) -> bool:
+        if response.tunnel is not None:
+            await self._tunnel(response, response.tunnel)
+            return False
         keep = fields.keep_alive and not self.wire.draining and (body is None or body.can_be_discarded())
         if response.stream is not None and not answers.has_no_body(line.method, response.status):
             keep = await StreamedResponse(self, line, response, keep).run() and keep
@@ -139,6 +151,14 @@ class Http1:
         elif not keep and self.buffer:
             await self._linger()
         return keep
+
+    async def _tunnel(self, response: Response, tunnel: Callable[[Duplex], Awaitable[None]]) -> None:
+        """Hands the connection over for good; a drain ends it, as the other side could stay for hours."""
+        self.connection.on_drain = self.connection.scope.cancel
+        if self.wire.draining:
+            return
+        await self.stream.send(answers.http1_switch(response.headers))
+        await tunnel(Tunnel(self.stream, bytes(self.buffer)))
 
     def _whole(self, line: RequestLine, response: Response, keep: bool) -> bytes:
         length = answers.length_of(response, line.method)
@@ -177,10 +197,28 @@ def connection_option(keep: bool, minor: int) -> str:
     return "" if minor else "keep-alive"
 
 
-class Body:
-    """The body of one request, read when the handler asks for it."""
+class Tunnel:
+    """The connection after a 101, with what came right behind the request's head."""
 
-    __slots__ = ("awaits_continue", "chunks", "complete", "failure", "fields", "http1", "taken")
+    __slots__ = ("early", "stream")
+
+    def __init__(self, stream: PlainStream, early: bytes) -> None:
+        self.stream, self.early = stream, early
+
+    async def receive(self) -> bytes:
+        if self.early:
+            early, self.early = self.early, b""
+            return early
+        return await self.stream.receive()
+
+    async def send(self, data: bytes) -> None:
+        await self.stream.send(data)
+
+
+class Body:
+    """The body of one request, read when the handler asks for it: whole, or piece by piece."""
+
+    __slots__ = ("awaits_continue", "chunks", "complete", "failure", "fields", "http1", "left", "taken", "untold")
 
     def __init__(self, http1: Http1, fields: Fields) -> None:
         self.http1 = http1
@@ -189,7 +227,56 @@ class Body:
         self.complete = False
         self.awaits_continue = fields.expects_continue
         self.taken = b""
+        self.untold = True  # no piece was asked for yet
+        self.left = fields.content_length  # bytes still to come, where that is known
         self.failure: StatusError | None = None
+
+    async def read_piece(self) -> bytes:
+        """The next part of the body as it arrives; b"" at its end. StatusError 400, 408."""
+        if self.untold:
+            self.untold = False
+            if self.complete:  # somebody has read it whole
+                return self.taken
+            self.chunks.size_max = sys.maxsize
+        try:
+            while not self.complete:
+                if piece := self._take_piece():
+                    return piece
+                if not self.complete:
+                    await self._receive_piece()
+        except Disconnected:
+            raise body_cut_short() from None
+        except Malformed as malformed:
+            raise bad_request(malformed.why) from None
+        return b""
+
+    async def _receive_piece(self) -> None:
+        http1 = self.http1
+        if self.awaits_continue and not http1.buffer:
+            await http1.stream.send(CONTINUE)
+        self.awaits_continue = False
+        with trio.move_on_after(http1.wire.config.piece_timeout_s) as slow:
+            data = await http1.stream.receive()
+        if slow.cancelled_caught:
+            raise body_too_slow()
+        if not data:
+            raise body_cut_short()
+        http1.buffer += data
+
+    def _take_piece(self) -> bytes:
+        """What has arrived, moved out of the connection's buffer."""
+        buffer = self.http1.buffer
+        if self.fields.chunked:
+            self.chunks.feed(buffer)
+            piece = bytes(self.chunks.body)
+            self.chunks.body.clear()
+            self.complete = self.chunks.complete
+        else:
+            piece = bytes(buffer[: self.left])
+            del buffer[: len(piece)]
+            self.left -= len(piece)
+            self.complete = not self.left
+        return piece
 
     async def read(self) -> bytes:
         """The whole body. Raises StatusError: 413, 408 when it comes too slowly, 400 when it is cut short."""
@@ -256,12 +343,12 @@ class Body:
             return True
         if self.failure is not None or self.fields.chunked or self.awaits_continue:
             return False
-        return self.fields.content_length <= self.http1.wire.config.discard_bytes_max
+        return self.left <= self.http1.wire.config.discard_bytes_max
 
     async def discard(self) -> bool:
         """Reads past what the handler did not want. False when the client does not send it."""
         with trio.move_on_after(self.http1.wire.config.linger_s):
-            left = self.fields.content_length
+            left = self.left
             buffer = self.http1.buffer
             while len(buffer) < left:
                 left -= len(buffer)
@@ -278,18 +365,19 @@ class Body:
 class StreamedResponse:
     """A response whose stream writes it, while a second task listens whether the client is still there."""
 
-    __slots__ = ("chunked", "ending", "head", "http1", "response", "scope", "waiting", "writing")
+    __slots__ = ("chunked", "ending", "framed", "head", "http1", "response", "scope", "waiting", "writing")
 
     def __init__(self, http1: Http1, line: RequestLine, response: Response, keep: bool) -> None:
         self.http1 = http1
         self.response = response
-        self.chunked = line.minor == 1
+        self.chunked = line.minor == 1 and response.length is None
+        self.framed = self.chunked or response.length is not None  # its end can be told from the connection's
         self.head = answers.http1_head(
             response.status,
             response.headers,
-            length=None,
+            length=response.length,
             chunked=self.chunked,
-            connection=connection_option(keep and self.chunked, line.minor),
+            connection=connection_option(keep and self.framed, line.minor),
         )
         self.scope = trio.CancelScope()
         self.waiting = trio.lowlevel.ParkingLot()  # for the end of a send
@@ -312,12 +400,12 @@ class StreamedResponse:
             return False
         if complete or self.ending:
             await self.http1.stream.send(self.head + (b"0\r\n\r\n" if self.chunked else b""))
-        return complete and self.chunked
+        return complete and self.framed
 
     async def _run_stream(self, stream: Callable[[Callable[[bytes], Awaitable[None]]], Awaitable[None]]) -> bool:
         try:
             await stream(self._write)
-        except Disconnected:
+        except PeerGone:
             return False
         except Exception:
             log.exception("a response's stream failed")
@@ -351,7 +439,7 @@ class StreamedResponse:
                 data = await http1.stream.receive()
                 if not data:
                     # Half-closed: a response with an end is still delivered, one without would never stop.
-                    if self.response.endless:
+                    if self.response.endless or self.response.passed_on:
                         self.scope.cancel()
                     return
                 http1.buffer += data

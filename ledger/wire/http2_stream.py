@@ -8,7 +8,7 @@ import trio
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 
-from ledger.apimachinery.http import Headers, Request, Response
+from ledger.apimachinery.http import Headers, PeerGone, Request, Response
 from ledger.apimachinery.status import StatusError
 from ledger.wire import answers
 from ledger.wire.connection import body_cut_short, body_too_large, body_too_slow, log
@@ -28,6 +28,7 @@ class Stream:
         "answered", "body",
         "changed",
         "conn",
+        "continued",
         "ending",
         "endless",
         "failure",
@@ -47,6 +48,7 @@ class Stream:
         self.scope = trio.CancelScope()
         self.body = bytearray()
         self.uncredited = 0  # flow-control bytes of `body` that the peer does not have back yet
+        self.continued = False  # the peer was told to send its body
         self.failure: StatusError | None = None  # why the body could not be read
         self.finished = finished  # the peer sent END_STREAM
         self.gone = False  # reset, or the connection is over: nothing can be sent
@@ -101,18 +103,23 @@ class Stream:
             peer_certificate=connection.certificate,
             scheme=connection.scheme,
             peer_certificate_error=connection.certificate_error,
+            read_piece=None if self.finished and not self.body else self.read_piece,
         )
         try:
             with self.scope:
                 response = await self.conn.wire.answer(request)
-                if not self.gone:
-                    await self._answer(response)
+                try:
+                    if not self.gone:
+                        await self._answer(response)
+                finally:
+                    if response.release is not None:
+                        response.release()
             if self.ending and not (self.gone or self.answered or self.sending):
                 self.conn.h2.end_stream(self.id)
                 self.answered = True
             if self.answered and not (self.finished or self.gone):
                 await self._discard_body()
-        except (Disconnected, ProtocolError) as gone:
+        except (PeerGone, ProtocolError) as gone:
             log.debug("%s: stream %d: %s", connection.client, self.id, gone)
         except Exception:  # whatever it is, it must not reach the other streams
             log.exception("stream %d from %s failed", self.id, connection.client)
@@ -166,6 +173,28 @@ class Stream:
         if slow.cancelled_caught:
             raise body_too_slow()
 
+    async def read_piece(self) -> bytes:
+        """The next part of the body as it arrives; b"" at its end. StatusError 400, 408."""
+        if self.head.expects_continue and not (self.continued or self.body or self.finished or self.gone):
+            self.conn.h2.send_headers(self.id, [(b":status", b"100")])
+        self.continued = True
+        with trio.move_on_after(self.conn.wire.config.piece_timeout_s) as slow:
+            while not self.body:
+                self.conn.collect()
+                if self.finished:
+                    return b""
+                if self.gone:
+                    raise body_cut_short()
+                await self._change()
+        if slow.cancelled_caught:
+            raise body_too_slow()
+        piece = bytes(self.body)
+        self.body.clear()
+        length, self.uncredited = self.uncredited, 0
+        self.conn.credit(self.id, length)
+        self.conn.collect()
+        return piece
+
     async def _discard_body(self) -> None:
         """After an early answer: lets the peer notice it, for curl forgets an answer that a reset follows at once."""
         config = self.conn.wire.config
@@ -203,7 +232,7 @@ class Stream:
             self.drain()
         try:
             await response.stream(self._write)
-        except (Disconnected, ProtocolError):
+        except (PeerGone, ProtocolError):
             raise
         except Exception:
             log.exception("a response's stream failed")

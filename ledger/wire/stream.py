@@ -11,13 +11,15 @@ import socket
 import trio
 from trio.lowlevel import checkpoint, checkpoint_if_cancelled, notify_closing, wait_readable, wait_writable
 
+from ledger.apimachinery.http import PeerGone
+
 RECEIVE_BYTES = 64 * 1024
 # A peer that always has the next request ready, or takes whatever we write, must still let others have their turn.
 TURNS_BETWEEN_CHECKPOINTS = 16
 
 
-class Disconnected(Exception):
-    """The peer is gone, or so slow that it counts as gone. Nothing more can be sent or received."""
+class Disconnected(PeerGone):
+    """The peer is gone, or so slow that it counts as gone."""
 
 
 class PlainStream:
