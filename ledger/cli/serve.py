@@ -23,7 +23,7 @@ from ledger.cli.arguments import (
     readable_file,
 )
 from ledger.scheme.runtime_config import RuntimeConfig
-from ledger.server.config import Config
+from ledger.server.config import ADDRESS_TYPES, Config
 from ledger.server.controllers import CONTROLLERS
 from ledger.server.plugins import PLUGIN_NAMES
 
@@ -78,6 +78,8 @@ def parse(argv: list[str]) -> Config:
     given = parser.parse_args(argv)
     if bool(given.tls_cert_file) != bool(given.tls_private_key_file):
         parser.error("--tls-cert-file and --tls-private-key-file go together")
+    if bool(given.kubelet_client_certificate) != bool(given.kubelet_client_key):
+        parser.error("--kubelet-client-certificate and --kubelet-client-key go together")
     for name in given.controllers:
         if name.lstrip("-") not in ("*", "none", *CONTROLLERS):
             parser.error(f"--controllers: there is no {name!r}. Controllers: {', '.join(CONTROLLERS)}")
@@ -107,6 +109,10 @@ def parse(argv: list[str]) -> Config:
         kubeconfig=given.kubeconfig,
         read_only=given.read_only,
         shutdown_grace_s=given.shutdown_grace,
+        kubelet_client_certificate=given.kubelet_client_certificate,
+        kubelet_client_key=given.kubelet_client_key,
+        kubelet_certificate_authority=given.kubelet_certificate_authority,
+        kubelet_preferred_address_types=given.kubelet_preferred_address_types,
     )
 
 
@@ -147,6 +153,12 @@ def _parser() -> Parser:
     add("--durability", default="strict", choices=("strict", "relaxed"), help="relaxed: fast and for tests only")
     add("--kubeconfig", type=Path, metavar="FILE", help="where the admin's kubeconfig is written")
     add("--shutdown-grace", default="10s", type=duration_s, metavar="TIME", help="to finish requests at the end (10s)")
+    add("--kubelet-client-certificate", type=readable_file, metavar="FILE", help="ours, when we ask a kubelet")
+    add("--kubelet-client-key", type=readable_file, metavar="FILE", help="its key")
+    add("--kubelet-certificate-authority", type=readable_file, metavar="FILE",
+        help="who signs the certificates of kubelets; without it they are not checked")  # fmt: skip
+    add("--kubelet-preferred-address-types", default=",".join(ADDRESS_TYPES), type=commas, metavar="TYPE,...",
+        help="which of a node's addresses to use: the first of these that it has")  # fmt: skip
     parser.flag("--read-only", False, "serve what the log holds; refuse writes")
     return parser
 

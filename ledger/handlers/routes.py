@@ -93,6 +93,8 @@ def _verb(
 ) -> str:
     if subresource:
         verb, allowed = SUBRESOURCE_VERBS.get(method, ""), version.subresources[subresource].verbs
+        if subresource == "proxy" and method in ("HEAD", "OPTIONS"):
+            verb = "get"
     elif name:
         verb, allowed = ITEM_VERBS.get(method, ""), definition.verbs
     else:

@@ -42,11 +42,14 @@ from ledger.handlers.components import Component, component_statuses
 from ledger.handlers.discovery import discovery_handler
 from ledger.handlers.encode import Encoder
 from ledger.handlers.eviction import evict
+from ledger.handlers.kubelets import KubeletConfig, Outside
 from ledger.handlers.metrics import Metrics
 from ledger.handlers.moments import Moments
-from ledger.handlers.node_proxy import log, node_proxy, pod_proxy, service_proxy, stream
 from ledger.handlers.openapi import openapi_handler
 from ledger.handlers.paths import Maybe, Paths
+from ledger.handlers.pod_log import pod_log
+from ledger.handlers.pod_streams import pod_stream
+from ledger.handlers.proxies import node_proxy, pod_proxy, service_proxy
 from ledger.handlers.resources import Resources, Verb
 from ledger.handlers.reviews import review_verbs
 from ledger.handlers.root import root_handler
@@ -55,6 +58,7 @@ from ledger.handlers.statusz import flagz_handler, statusz_handler
 from ledger.handlers.tokens import TokenIssuer, openid_handlers, token_verb
 from ledger.handlers.version import version_handler
 from ledger.log.event import Event
+from ledger.outbound.exchange import Caller
 from ledger.pipeline.chain import ChainConfig, build_chain
 from ledger.pipeline.flood import Flood
 from ledger.pipeline.maxinflight import InFlight
@@ -63,6 +67,7 @@ from ledger.projections.store import Store
 from ledger.registry.behaviours import Behaviours
 from ledger.registry.body import decode
 from ledger.registry.builtin import Builtins
+from ledger.registry.cluster import Cluster
 from ledger.registry.custom import Customs
 from ledger.registry.registry import Registry
 from ledger.scheme.custom import definition_of
@@ -177,6 +182,7 @@ def build(
         for version in definition.versions.values():
             if "scale" in version.subresources:
                 special[definition.group, definition.resource, "scale"] = scale
+    caller = Caller()
     key = load_private_key(credentials.service_account_key.read_bytes())
     public = VerificationKey(key.public_key())
 
@@ -195,10 +201,7 @@ def build(
     special.update(review_verbs(authorize, rbac.rules_for, token_authenticator(tokens), (ISSUER,)))
     special["", "pods", "binding"] = special["", "bindings", ""] = bind
     special["", "pods", "eviction"] = evict
-    special["", "pods", "log"] = log
-    special["", "pods", "proxy"], special["", "services", "proxy"] = pod_proxy, service_proxy
-    special["", "nodes", "proxy"] = node_proxy
-    special |= {("", "pods", one): stream for one in ("exec", "attach", "portforward")}
+    special |= _connections(Outside(caller, Cluster(store), _kubelets(config), config.read_only), authorize)
     special["", "componentstatuses", ""] = component_statuses(COMPONENTS)
     handler = Resources(api, moments, Paths(exact, prefixes), special, config.read_only)
     # A ledger that is only read records nothing of its readers: it may be another server's, or evidence.
@@ -234,6 +237,27 @@ def build(
     others = own_controllers(registry, schemes.now, new_uid)
     others += controllers(config.controllers, registry, schemes.now, new_uid, partial(signed_token, key), ca_pem)
     return App(build_chain(handler, chain), store, schemes, flood, config, started, boot, in_process, others)
+
+
+def _kubelets(config: Config) -> KubeletConfig:
+    return KubeletConfig(
+        config.kubelet_client_certificate,
+        config.kubelet_client_key,
+        config.kubelet_certificate_authority,
+        config.kubelet_preferred_address_types,
+    )
+
+
+def _connections(outside: Outside, authorize: Authorize) -> dict[tuple[str, str, str], Verb]:
+    """The subresources that lead to what runs in the cluster."""
+    streams = dict.fromkeys(("exec", "attach", "portforward"), pod_stream(outside, authorize))
+    return {
+        **{("", "pods", name): verb for name, verb in streams.items()},
+        ("", "pods", "log"): pod_log(outside),
+        ("", "pods", "proxy"): pod_proxy(outside),
+        ("", "services", "proxy"): service_proxy(outside),
+        ("", "nodes", "proxy"): node_proxy(outside),
+    }
 
 
 def _clock_of_readers(config: Config, store: Store, clock: Callable[[], int]) -> Callable[[], int]:

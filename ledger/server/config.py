@@ -8,6 +8,8 @@ from pathlib import Path
 
 from ledger.scheme.runtime_config import RuntimeConfig
 
+ADDRESS_TYPES = ("Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP")
+
 
 @dataclass(slots=True)
 class Config:
@@ -35,6 +37,10 @@ class Config:
     kubeconfig: Path | None = None
     read_only: bool = False
     shutdown_grace_s: float = 10.0
+    kubelet_client_certificate: Path | None = None
+    kubelet_client_key: Path | None = None
+    kubelet_certificate_authority: Path | None = None
+    kubelet_preferred_address_types: tuple[str, ...] = ADDRESS_TYPES
 
     def flags(self) -> dict[str, str]:
         """The settings as flags, for /flagz; no secrets are among them."""

@@ -26,6 +26,7 @@ class WireConfig:
     body_timeout_s: float = 60  # a whole request body
     piece_timeout_s: float = 600  # for the next part of a body that is passed on
     stall_timeout_s: float = 30  # a peer that takes none of what we send
+    passed_on_stall_timeout_s: float = 4 * 3600  # the same for tunnels and streams of others: a person may be reading
     linger_s: float = 2  # discarding what a refused client still sends, so that it can read why
 
     head_bytes_max: int = 128 * 1024

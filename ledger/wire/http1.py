@@ -132,6 +132,7 @@ class Http1:
         try:
             return await self._answer(line, fields, body, response)
         finally:
+            self.stream.stall_timeout_s = self.wire.config.stall_timeout_s
             if response.release is not None:
                 response.release()
 
@@ -157,6 +158,7 @@ class Http1:
         self.connection.on_drain = self.connection.scope.cancel
         if self.wire.draining:
             return
+        self.stream.stall_timeout_s = self.wire.config.passed_on_stall_timeout_s
         await self.stream.send(answers.http1_switch(response.headers))
         await tunnel(Tunnel(self.stream, bytes(self.buffer)))
 
@@ -387,6 +389,9 @@ class StreamedResponse:
     async def run(self) -> bool:
         """True when the response ended where its stream wanted it to, and the connection is still in step."""
         assert self.response.stream is not None
+        config = self.http1.wire.config
+        stall_s = config.passed_on_stall_timeout_s if self.response.passed_on else config.stall_timeout_s
+        self.http1.stream.stall_timeout_s = stall_s
         self.http1.connection.on_drain = self._drain
         if self.http1.wire.draining:
             self._drain()
@@ -421,6 +426,7 @@ class StreamedResponse:
 
     async def _send(self, framed: bytes) -> None:
         """Sends, after the head where it was not sent yet. One at a time: the first two may come from two tasks."""
+        await trio.lowlevel.checkpoint_if_cancelled()  # a stream that ended at once: the head is not the listener's
         while self.writing:
             await self.waiting.park()
         head, self.head = self.head, b""

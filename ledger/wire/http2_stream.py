@@ -36,6 +36,7 @@ class Stream:
         "gone",
         "head",
         "id",
+        "passed_on",
         "scope",
         "sending",
         "uncredited",
@@ -55,7 +56,7 @@ class Stream:
         self.changed: trio.Event | None = None  # set when one of the above, or the window, changes
         self.answered = False  # END_STREAM was sent
         self.sending = False  # in the middle of one write
-        self.endless = False
+        self.endless = self.passed_on = False
         self.ending = False  # the server drains: an endless response stops after the current write
 
     def wake(self) -> None:
@@ -227,7 +228,7 @@ class Stream:
     async def _answer_stream(self, response: Response) -> None:
         assert response.stream is not None
         self.conn.collect()
-        self.endless = response.endless
+        self.endless, self.passed_on = response.endless, response.passed_on
         if self.conn.leaving:
             self.drain()
         try:
@@ -272,7 +273,8 @@ class Stream:
 
     async def _wait_for_window(self) -> None:
         self.conn.collect()
-        stall_s = self.conn.wire.config.stall_timeout_s
+        config = self.conn.wire.config
+        stall_s = config.passed_on_stall_timeout_s if self.passed_on else config.stall_timeout_s
         with trio.move_on_after(stall_s) as stalled:
             await self._change()
         if stalled.cancelled_caught:

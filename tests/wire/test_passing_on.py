@@ -112,6 +112,21 @@ def test_a_stream_that_knows_its_length_says_so() -> None:
     run(main)
 
 
+def test_a_stream_may_end_before_it_began() -> None:
+    async def handler(request: Request) -> Response:
+        async def stream(write: Write) -> None:
+            return
+
+        return Response(200, [], stream=stream, length=0 if request.raw_path == "/known" else None)
+
+    async def main() -> None:
+        async with serving(handler) as server, server.http1() as client:
+            for path in ("/known", "/", "/known"):
+                assert (await client.get(path)).status == 200
+
+    run(main)
+
+
 def test_a_drain_ends_tunnels() -> None:
     async def main() -> None:
         async with serving(tunnels) as server, server.http1() as client:
