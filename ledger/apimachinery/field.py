@@ -95,8 +95,9 @@ def duplicate(field: str, value: Any) -> FieldError:
     return FieldError("Duplicate", field, value)
 
 
-def not_supported(field: str, value: Any, supported: Iterable[str]) -> FieldError:
-    values = ", ".join(quoted(one) for one in sorted(supported))
+def not_supported(field: str, value: Any, supported: Iterable[str], *, as_given: bool = False) -> FieldError:
+    """`supported` is listed sorted, as the sets of most callers upstream are, or else in the order given."""
+    values = ", ".join(quoted(one) for one in (supported if as_given else sorted(supported)))
     return FieldError("NotSupported", field, value, f"supported values: {values}" if values else "")
 
 

@@ -1,7 +1,8 @@
-"""managedFields of the scale subresource: the owners of an object's replicas, seen as owners of Scale's.
+"""managedFields of an object that was written through its scale subresource.
 
-A Scale has no managedFields of its own: before a write through /scale the parent's entries are turned into Scale's, after it
-back again. Follows ScaleHandler in k8s.io/apimachinery/pkg/util/managedfields.
+Upstream turns the entries that own the object's replicas into entries of a Scale, lets a write of the Scale change those, and
+turns them back (ScaleHandler in k8s.io/apimachinery/pkg/util/managedfields). Two things follow that a plain update of the
+object would not show, and they are told here.
 """
 
 from __future__ import annotations
@@ -10,50 +11,34 @@ from collections.abc import Mapping
 
 from ledger.apimachinery import fieldset
 from ledger.apimachinery.fieldset import Path
-from ledger.apimachinery.managedentries import (
-    Entries,
-    Managed,
-    Owned,
-    decode_managed_fields,
-    encode_managed_fields,
-)
+from ledger.apimachinery.managedentries import BadManagedFields, Entries, decode_managed_fields
 
-SCALE_VERSION = "autoscaling/v1"
-_REPLICAS = fieldset.field_path("spec.replicas")
-
-ReplicasPaths = Mapping[str, Path]  # apiVersion of the parent -> where its replicas are
+ReplicasPaths = Mapping[str, Path]  # apiVersion of the object -> where its replicas are
 
 
-def scale_entries(parent: Entries, replicas: ReplicasPaths) -> Entries:
-    """The entries a Scale has: one for each owner of the parent's replicas. Raises BadManagedFields."""
-    managed: Managed = {}
-    for key, owned in decode_managed_fields(parent).items():
-        path = replicas.get(owned.api_version)
-        if path and fieldset.has(owned.fields, path):
-            managed[key] = Owned(fieldset.of_paths([_REPLICAS]), SCALE_VERSION, owned.time)
-    return encode_managed_fields(managed)
+def after_scale(live: Entries, updated: Entries, replicas: ReplicasPaths) -> Entries:
+    """What a write through /scale leaves, given the entries before it and those a plain update would leave.
 
-
-def parent_entries(parent: Entries, scale: Entries, api_version: str, replicas: ReplicasPaths) -> Entries:
-    """The parent's entries after a write through /scale left `scale`: who lost the replicas there loses them here.
-
-    `api_version`: the parent's, in which new owners are noted. New owners have no time, as upstream has it.
-    Raises BadManagedFields.
+    Where nobody owns the replicas, a Scale has no entries, and an update does not begin to track an object without any.
+    The way there and back loses the time of a Scale's own entries.
     """
-    new_owners = decode_managed_fields(scale)
-    managed: Managed = {}
-    for key, owned in decode_managed_fields(parent).items():
-        path = replicas.get(owned.api_version)
-        if path is None:
-            continue
-        if not fieldset.has(owned.fields, path):
-            managed[key] = owned
-        elif key in new_owners:
-            managed[key] = owned
-            del new_owners[key]
-        elif rest := fieldset.difference(owned.fields, fieldset.of_paths([path])):
-            managed[key] = Owned(rest, owned.api_version, owned.time)
-    for key, owned in new_owners.items():
-        if fieldset.has(owned.fields, _REPLICAS):
-            managed[key] = Owned(fieldset.of_paths([replicas[api_version]]), api_version)
-    return encode_managed_fields(managed)
+    if not owns_replicas(live, replicas):
+        return live
+    return [
+        {name: value for name, value in entry.items() if name != "time"}
+        if entry.get("subresource") == "scale"
+        else entry
+        for entry in updated
+    ]
+
+
+def owns_replicas(entries: Entries, replicas: ReplicasPaths) -> bool:
+    """Whether any of the entries owns the replicas, in its version."""
+    try:
+        managed = decode_managed_fields(entries)
+    except BadManagedFields:
+        return False
+    return any(
+        owned.api_version in replicas and fieldset.has(owned.fields, replicas[owned.api_version])
+        for owned in managed.values()
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ledger.apimachinery.http import Response
 from ledger.apimachinery.resource import Object
-from ledger.apimachinery.status import StatusError, bad_request
+from ledger.apimachinery.status import StatusError
 from ledger.handlers.api import Api, warn
 from ledger.handlers.update import check_name
 from ledger.projections.api import View
@@ -35,11 +35,8 @@ async def patch(api: Api, call: Call) -> Response:
     def transform(live: Object | None, _view: View) -> Object:
         assert live is not None  # a missing object has been answered with 404
         change, complaints = patcher(patch_type, body, call.version.schema, options.field_validation != "Ignore")
-        if complaints and options.field_validation == "Strict":
-            raise bad_request("strict decoding error: " + ", ".join(complaints))
-        warn(call.request, complaints)
         patched, warnings = api.behaviour.redecode(
-            call.definition, call.version, change(live), options.field_validation, strategic
+            call.definition, call.version, change(live), options.field_validation, strategic, complaints
         )
         warn(call.request, warnings)
         check_name(call, patched)

@@ -21,6 +21,7 @@ from ledger.registry.registry import Call, Transform
 from ledger.scheme.definition import ScalePaths
 
 SCALE = GVK("autoscaling", "v1", "Scale")
+UNSET_REPLICAS = -(1 << 31)  # what a patch finds where a custom resource says nothing (scaleUpdatedObjectInfo)
 
 
 async def scale(api: Api, call: Call) -> Response:
@@ -66,7 +67,9 @@ async def _patch(api: Api, call: Call) -> tuple[WriteOptions, Transform]:
 
     def transform(live: Object | None, _view: View) -> Object:
         assert live is not None
-        wanted = change(scale_of(_paths(call), live))
+        wanted = change(scale_of(_paths(call), live, unset=UNSET_REPLICAS))
+        if (wanted.get("spec") or {}).get("replicas") == UNSET_REPLICAS:
+            raise bad_request(f'the spec replicas field ".{_paths(call).spec_replicas}" cannot be empty')
         check_name(call, wanted)
         return _scaled(call, live, wanted)
 
@@ -114,10 +117,12 @@ def _shown(api: Api, call: Call, stored: Stored) -> Object:
     return scale_of(_paths(call), api.behaviour.from_storage(call.definition, call.version, decode(stored)))
 
 
-def scale_of(paths: ScalePaths, obj: Object) -> Object:
-    """The Scale that an object in the request's version shows."""
+def scale_of(paths: ScalePaths, obj: Object, unset: int | None = None) -> Object:
+    """The Scale that an object in the request's version shows. `unset`: replicas where it has none, else an error."""
     metadata = obj["metadata"]
     replicas = value_at(obj, paths.spec_replicas)
+    if replicas is None:
+        replicas = unset
     if replicas is None:
         raise internal_error(f'the spec replicas field ".{paths.spec_replicas}" does not exist')
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
@@ -152,7 +157,9 @@ def _scaled(call: Call, live: Object, wanted: Object) -> Object:
         raise invalid("autoscaling", "Scale", call.name, [fields.invalid("spec.replicas", replicas, why)])
     scaled = with_value_at(live, _paths(call).spec_replicas, replicas)
     given = wanted["metadata"]
-    metadata = {**live["metadata"], "resourceVersion": given.get("resourceVersion", "")}
+    metadata = dict(live["metadata"])
+    if given.get("resourceVersion"):
+        metadata["resourceVersion"] = given["resourceVersion"]
     if given.get("uid"):
         metadata["uid"] = given["uid"]
     return {**scaled, "metadata": metadata}

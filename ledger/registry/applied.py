@@ -13,14 +13,16 @@ def decode_applied(body: bytes, field_validation: str) -> tuple[Object, list[str
         config = yaml_codec.loads(body)
     except yaml_codec.YamlError as error:
         raise bad_request(f"error encoding patch: {error}") from None
+    if config is None:
+        config = {}
     if not isinstance(config, dict):
         kind = {str: "string", list: "array", bool: "bool"}.get(type(config), "number")
         text = f"json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
-        raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {text}")
+        raise bad_request(f"error decoding patch: error unmarshaling JSON: while decoding JSON: {text}")
     doubled = yaml_codec.duplicate_keys(body) if field_validation != "Ignore" else []
     if doubled and field_validation == "Strict":
         listed = "\n  ".join(doubled)
         raise bad_request(
-            f"error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  {listed}"
+            f"error strict decoding patch: error converting YAML to JSON: yaml: unmarshal errors:\n  {listed}"
         )
     return config, doubled

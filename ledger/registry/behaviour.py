@@ -3,6 +3,7 @@ custom resources their structural schema. The registry knows neither."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from ledger.apimachinery.resource import GVK, Object
@@ -27,8 +28,12 @@ class Behaviour(Protocol):
         obj: Object,
         field_validation: str,
         strategic: Object | None = None,
+        complaints: Sequence[str] = (),
     ) -> tuple[Object, list[str]]:
-        """The same for a patched object, which is decoded JSON already; `strategic`: the patch, if it was of that type."""
+        """The same for a patched object, which is decoded JSON already.
+
+        `strategic`: the patch, if it was of that type; `complaints`: what strict decoding of the patch complained of.
+        """
         ...
 
     def decode_applied(self, body: bytes, field_validation: str) -> tuple[Object, list[str]]:

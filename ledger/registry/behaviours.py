@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ledger.apimachinery.resource import GVK, Object
 from ledger.registry.builtin import Builtins
 from ledger.registry.custom import Customs
@@ -31,8 +33,9 @@ class Behaviours:
         obj: Object,
         field_validation: str,
         strategic: Object | None = None,
+        complaints: Sequence[str] = (),
     ) -> tuple[Object, list[str]]:
-        return self.of(definition).redecode(definition, version, obj, field_validation, strategic)
+        return self.of(definition).redecode(definition, version, obj, field_validation, strategic, complaints)
 
     def decode_applied(self, body: bytes, field_validation: str) -> tuple[Object, list[str]]:
         return self.builtins.decode_applied(body, field_validation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 from ledger.apimachinery import fieldset, json_codec
@@ -12,12 +12,14 @@ from ledger.apimachinery.fieldset import Filter
 from ledger.apimachinery.managedfields import Convert, update_managed_fields
 from ledger.apimachinery.patch_merge import sorted_keys
 from ledger.apimachinery.resource import GVK, GroupResource, Object, Schema, split_api_version
+from ledger.apimachinery.scalefields import after_scale
 from ledger.apimachinery.status import StatusError, invalid
 from ledger.apimachinery.times import rfc3339
 from ledger.registry.applied import decode_applied
 from ledger.registry.body import ordered_metadata
 from ledger.registry.converting import shown_patch, strategic_error
 from ledger.registry.options import DeleteOptions, WriteOptions
+from ledger.registry.replicas import replicas_paths
 from ledger.scheme import codec, strategies
 from ledger.scheme.conversion import convert, to_storage
 from ledger.scheme.definition import ResourceDefinition, Version
@@ -53,18 +55,23 @@ class Builtins:
         obj: Object,
         field_validation: str,
         strategic: Object | None = None,
+        complaints: Sequence[str] = (),
     ) -> tuple[Object, list[str]]:
         try:
-            decoded = codec.decode_value(obj, version.kind, check=field_validation != "Ignore")
+            if strategic is not None or obj.get("apiVersion"):
+                decoded = codec.decode_value(obj, version.kind, check=field_validation != "Ignore")
+            else:
+                decoded = _decoded_as_nothing(obj, version)
         except codec.Refused as refused:
             if strategic is not None:
                 raise invalid("", "", "", [strategic_error(strategic, refused)]) from None
             raise invalid("", "", "", [_patch_error(obj, str(refused))]) from None
-        if decoded.warnings and field_validation == "Strict":
-            text = f"strict decoding error: {', '.join(decoded.warnings)}"
+        warnings = [*complaints, *decoded.warnings]
+        if warnings and field_validation == "Strict":
+            text = f"strict decoding error: {', '.join(warnings)}"
             error = _patch_error(obj, text) if strategic is None else shown_patch(strategic, text)
             raise invalid("", "", "", [error])
-        return self._defaulted(definition, version, decoded)
+        return self._defaulted(definition, version, decoded)[0], warnings
 
     def _defaulted(
         self, definition: ResourceDefinition, version: Version, decoded: codec.Decoded
@@ -118,7 +125,7 @@ class Builtins:
         if not body:
             return None
         expected = GVK("", "v1", kind)
-        return codec.decode(body, content_type, expected, validation="Ignore", accepts=lambda _: True).obj
+        return codec.decode(body, content_type, expected, validation="Ignore", accepts=lambda _: True, bare=True).obj
 
     def to_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object:
         kind, metadata = version.kind, obj["metadata"]
@@ -162,10 +169,7 @@ class Builtins:
         )
         metadata = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
         if subresource == "scale":
-            # Upstream's mapping between a Scale and its object loses the time of its owners.
-            for entry in entries:
-                if entry.get("subresource") == "scale":
-                    entry.pop("time", None)
+            entries = after_scale(old["metadata"].get("managedFields") or [], entries, replicas_paths(definition))
         if entries:
             metadata["managedFields"] = entries
         return {**obj, "metadata": metadata}
@@ -246,6 +250,13 @@ def _pattern(dotted: str) -> tuple[str, ...]:
         if name.endswith("[]"):
             steps.append("*")
     return tuple(steps)
+
+
+def _decoded_as_nothing(obj: Object, version: Version) -> codec.Decoded:
+    """A patched object that no longer says its apiVersion: upstream reads it into its internal type, which knows no
+    JSON names, so nothing of it is kept and every field is unknown."""
+    unknown = tuple(f'unknown field "{name}"' for name in sorted(obj) if name not in ("kind", "apiVersion"))
+    return codec.Decoded(empty(version.kind), version.kind, unknown)
 
 
 def _patch_error(obj: Object, why: str) -> FieldError:

@@ -6,6 +6,7 @@ pkg/apiserver/customresource_handler.go and pkg/registry/customresource of k8s.i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 
 from ledger.apimachinery import fieldset, json_codec
@@ -16,9 +17,11 @@ from ledger.apimachinery.fieldset import Filter
 from ledger.apimachinery.fieldtypes import TypeMismatch, compiled
 from ledger.apimachinery.managedfields import Convert, update_managed_fields
 from ledger.apimachinery.resource import GVK, Object, Schema, split_api_version
+from ledger.apimachinery.scalefields import after_scale
 from ledger.apimachinery.status import StatusError, forbidden, invalid
 from ledger.apimachinery.times import rfc3339
 from ledger.registry.options import WriteOptions
+from ledger.registry.replicas import replicas_paths
 from ledger.scheme import codec, custom_validation
 from ledger.scheme.custom_codec import go_numbers, object_meta
 from ledger.scheme.definition import ResourceDefinition, Version
@@ -52,11 +55,12 @@ class Customs:
         obj: Object,
         field_validation: str,
         strategic: Object | None = None,
+        complaints: Sequence[str] = (),
     ) -> tuple[Object, list[str]]:
         shown = obj
         obj = go_numbers(deepcopy(obj))
         try:
-            complaints = _through_metadata(version, obj)
+            complaints = [*complaints, *_through_metadata(version, obj)]
             complaints += [f'unknown field "{path}"' for path in _coerce(definition, obj)]
         except codec.Refused as refused:
             raise invalid("", "", "", [_patch_error(shown, str(refused))]) from None
@@ -139,11 +143,8 @@ class Customs:
             self._convert(definition),
         )
         metadata = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
-        if subresource == "scale":
-            # Upstream's mapping between a Scale and its object loses the time of entries that are no apply.
-            for entry in entries:
-                if entry.get("subresource") == "scale" and entry["operation"] == "Update":
-                    entry.pop("time", None)
+        if subresource == "scale" and live is not None:
+            entries = after_scale(live["metadata"].get("managedFields") or [], entries, replicas_paths(definition))
         if entries:
             metadata["managedFields"] = entries
         return {**obj, "metadata": metadata}

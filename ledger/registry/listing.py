@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import json
+import posixpath
+import re
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +22,7 @@ from ledger.apimachinery.selectors import (
     parse_field_selector,
     parse_label_selector,
 )
-from ledger.apimachinery.status import bad_request, gone, too_large_resource_version
+from ledger.apimachinery.status import StatusError, bad_request, gone, too_large_resource_version
 from ledger.log.api import Compacted
 from ledger.projections.api import Stored, View
 from ledger.projections.store import Store
@@ -29,6 +31,8 @@ from ledger.scheme.definition import ResourceDefinition, Version
 from ledger.scheme.selectable import UnknownFieldLabel, stored_label
 
 CONTINUE_LIFETIME_S = 300
+TOKEN_VERSION = "meta.k8s.io/v1"
+NOT_BASE64 = re.compile("[^A-Za-z0-9_-]")
 EXPIRED_TOKEN = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
     "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
@@ -98,22 +102,38 @@ class _Token:
 
 
 def _encode_token(token: _Token) -> str:
-    value = {"v": "meta.k8s.io/v1", "rv": token.revision, "start": token.start, "t": token.issued}
+    value = {"v": TOKEN_VERSION, "rv": token.revision, "start": token.start, "t": token.issued}
     return base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).rstrip(b"=").decode()
 
 
 def _decode_token(text: str) -> _Token:
+    """Raises StatusError 400 for what is no token of this server (DecodeContinue of k8s.io/apiserver/pkg/storage)."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError:
-        raise bad_request("invalid continue token: continue key is not valid: illegal base64 data") from None
+        odd = NOT_BASE64.search(text)
+        raise _invalid_token(f": illegal base64 data at input byte {odd.start() if odd else len(text) - 1}") from None
     try:
         value: Any = json.loads(raw.decode("latin-1"))
-        return _Token(int(value["rv"]), str(value["start"]), int(value.get("t", 0)))
+        version, token = value["v"], _Token(int(value["rv"]), str(value["start"]), int(value.get("t", 0)))
     except (ValueError, KeyError, TypeError, AttributeError):
         shown = json.dumps(raw[:1].decode("latin-1"))[1:-1].replace('\\"', '"') if raw else ""
         why = f"invalid character '{shown}' looking for beginning of value" if raw else "unexpected end of JSON input"
-        raise bad_request(f"invalid continue token: continue key is not valid: {why}") from None
+        raise _invalid_token(f": {why}") from None
+    if version != TOKEN_VERSION:
+        raise _invalid_token(f": server does not recognize this encoded version {version}")
+    if not token.revision:
+        raise _invalid_token(f": incorrect encoded start resourceVersion (version {TOKEN_VERSION})")
+    if not token.start:
+        raise _invalid_token(f": encoded start key empty (version {TOKEN_VERSION})")
+    absolute = token.start if token.start.startswith("/") else f"/{token.start}"
+    if posixpath.normpath(absolute) != absolute:
+        raise _invalid_token(f": {token.start}")
+    return token
+
+
+def _invalid_token(why: str) -> StatusError:
+    return bad_request(f"invalid continue token: continue key is not valid{why}")
 
 
 def list_page(
@@ -140,11 +160,19 @@ def _where(store: Store, options: ListOptions, now_s: int) -> tuple[int | None, 
         return (token.revision if token.revision >= 0 else None), (namespace, name)
     if not options.resource_version:
         return None, None
-    revision, head = parse_revision(options.resource_version), store.head()
+    revision, head = _wanted(options.resource_version), store.head()
     if revision > head:
         raise too_large_resource_version(revision, head)
     exact = options.match == "Exact" or (not options.match and options.limit > 0 and revision > 0)
     return (revision if exact else None), None
+
+
+def _wanted(resource_version: str) -> int:
+    """As `parse_revision`, but a list says 400 of what is none."""
+    try:
+        return parse_revision(resource_version)
+    except StatusError as error:
+        raise bad_request(f"invalid resource version: {error.message}") from None
 
 
 def _view(store: Store, revision: int | None) -> AbstractContextManager[View]:

@@ -6,7 +6,7 @@ Sources: k8s.io/apimachinery/pkg/{apis/meta/v1/validation,apis/meta/internalvers
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -99,44 +99,45 @@ def list_options(query: Query, *, watch: bool = False) -> ListOptions:
     return options
 
 
+MATCH = "resourceVersionMatch"
+
+
 def _list_errors(options: ListOptions) -> list[FieldError]:
-    """ValidateListOptions in k8s.io/apimachinery/pkg/apis/meta/internalversion/validation."""
-    path = "resourceVersionMatch"
-    errors: list[FieldError] = []
+    """ValidateListOptions in k8s.io/apimachinery/pkg/apis/meta/internalversion/validation, findings in its order."""
     if options.watch:
-        if options.send_initial_events is None:
-            if options.match:
-                why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
-                errors.append(fields.forbidden(path, why))
-        else:
-            errors += _initial_events_errors(options)
+        return _watch_errors(options)
+    errors: list[FieldError] = []
+    if options.match:
+        if not options.resource_version:
+            errors.append(fields.forbidden(MATCH, f"{MATCH} is forbidden unless resourceVersion is provided"))
         if options.continue_:
-            errors.append(fields.forbidden(path, "resourceVersionMatch is forbidden when continue is provided"))
-        return errors
+            errors.append(fields.forbidden(MATCH, f"{MATCH} is forbidden when continue is provided"))
+        if options.match not in ("Exact", "NotOlderThan"):
+            errors.append(fields.not_supported(MATCH, options.match, ["Exact", "NotOlderThan", ""], as_given=True))
+        if options.match == "Exact" and options.resource_version == "0":
+            errors.append(fields.forbidden(MATCH, f'{MATCH} "exact" is forbidden for resourceVersion "0"'))
     if options.send_initial_events is not None:
         errors.append(fields.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
-    if not options.match:
-        return errors
-    if not options.resource_version:
-        errors.append(fields.forbidden(path, "resourceVersionMatch is forbidden unless resourceVersion is provided"))
-    if options.continue_:
-        errors.append(fields.forbidden(path, "resourceVersionMatch is forbidden when continue is provided"))
-    if options.match not in ("Exact", "NotOlderThan"):
-        errors.append(fields.not_supported(path, options.match, ["Exact", "NotOlderThan", ""]))
-    if options.match == "Exact" and options.resource_version == "0":
-        why = 'resourceVersionMatch "Exact" is forbidden for resourceVersion "0"'
-        errors.append(fields.forbidden(path, why))
     return errors
 
 
-def _initial_events_errors(options: ListOptions) -> list[FieldError]:
-    path = "resourceVersionMatch"
-    if options.match == "NotOlderThan":
-        return []
-    if not options.match:
-        why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-        return [fields.forbidden(path, why)]
-    return [fields.not_supported(path, options.match, ["NotOlderThan"])]
+def _watch_errors(options: ListOptions) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if options.send_initial_events is None and not options.match and options.resource_version in ("", "0"):
+        # Such a watch begins with what is there, as if it had asked for that (SetListOptionsDefaults).
+        options = replace(options, send_initial_events=True, match="NotOlderThan")
+    not_older = options.match == "NotOlderThan"
+    if options.send_initial_events is not None and not not_older:
+        errors.append(fields.forbidden(MATCH, f"sendInitialEvents requires setting {MATCH} to NotOlderThan"))
+    if options.match:
+        if options.send_initial_events is None:
+            why = f"{MATCH} is forbidden for watch unless sendInitialEvents is provided"
+            errors.append(fields.forbidden(MATCH, why))
+        if not not_older:
+            errors.append(fields.not_supported(MATCH, options.match, ["NotOlderThan"]))
+        if options.continue_:
+            errors.append(fields.forbidden(MATCH, f"{MATCH} is forbidden when continue is provided"))
+    return errors
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,12 +43,14 @@ def decode(
     accepted_types: tuple[str, ...] = BUILTIN,
     accepts: Callable[[GVK], bool] | None = None,
     prune: Prune | None = None,
+    bare: bool = False,
 ) -> Decoded:
     """The object a request sends for `expected`, which also supplies what the body leaves out.
 
     `validation` is the fieldValidation directive ("" means Warn). `accepts` says which group versions may be sent
     where that is more than the expected one. `prune` takes the fields out of a custom resource that its schema does
-    not have, in place, and gives their paths. Raises StatusError 400 and 415.
+    not have, in place, and gives their paths. Raises StatusError 400 and 415, whose text says what the body should
+    have been, unless `bare`.
     """
     media_type = content_type_of(content_type)
     if media_type not in accepted_types:
@@ -60,9 +62,9 @@ def decode(
         else:
             obj, gvk, complaints = _decode_builtin(body, media_type, expected, check)
     except Refused as refused:
-        raise refusal(str(refused), refused.gvk, expected, body) from None
+        raise bad_request(str(refused)) if bare else refusal(str(refused), refused.gvk, expected, body) from None
     except protobuf.ProtobufError as error:
-        raise refusal(str(error), None, expected, body) from None
+        raise bad_request(str(error)) if bare else refusal(str(error), None, expected, body) from None
     except RecursionError:
         raise refusal("exceeded max depth", None, expected, body) from None
     if complaints and validation == "Strict":

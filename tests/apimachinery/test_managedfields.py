@@ -10,7 +10,7 @@ from ledger.apimachinery.fieldset import excluding, field_path, of_paths, path_t
 from ledger.apimachinery.managedentries import BadManagedFields, decode_managed_fields, encode_managed_fields
 from ledger.apimachinery.managedfields import keep_times_if_unchanged, manager_name, update_managed_fields
 from ledger.apimachinery.resource import GVK, split_api_version
-from ledger.apimachinery.scalefields import parent_entries, scale_entries
+from ledger.apimachinery.scalefields import after_scale
 from ledger.scheme.normalize import normalize
 from tests.apimachinery.corpus import Step, needs_corpus, scenarios, schema, writes
 
@@ -261,17 +261,15 @@ def test_a_new_time_alone_is_no_change() -> None:
 REPLICAS = {"v1": field_path("spec.size")}
 
 
-def test_a_scale_shows_the_owners_of_the_replicas() -> None:
-    parent = [entry("a", "spec.size", "spec.lines"), entry("b", "spec.lines")]
-    assert scale_entries(parent, REPLICAS) == [entry("a", "spec.replicas", apiVersion="autoscaling/v1")]
-
-
-def test_a_write_through_scale_moves_the_replicas_to_its_manager() -> None:
-    parent = [entry("a", "spec.size", "spec.lines"), entry("b", "spec.lines")]
-    scale = [entry("scaler", "spec.replicas", apiVersion="autoscaling/v1", subresource="scale")]
-    new = entry("scaler", "spec.size", subresource="scale")
-    del new["time"]
-    assert parent_entries(parent, scale, "v1", REPLICAS) == [new, entry("a", "spec.lines"), entry("b", "spec.lines")]
+def test_a_write_through_scale_is_tracked_where_somebody_owns_the_replicas() -> None:
+    live = [entry("a", "spec.size", "spec.lines"), entry("b", "spec.lines")]
+    scaler = entry("scaler", "spec.size", subresource="scale")
+    updated = [scaler, entry("a", "spec.lines"), entry("b", "spec.lines")]
+    timeless = {name: value for name, value in scaler.items() if name != "time"}
+    assert after_scale(live, updated, REPLICAS) == [timeless, *updated[1:]]
+    unowned = [entry("a", "spec.lines")]
+    assert after_scale(unowned, updated, REPLICAS) == unowned
+    assert after_scale([entry("a", "spec.size", apiVersion="v0")], updated, REPLICAS)[0]["apiVersion"] == "v0"
 
 
 # What strategies and admission fill in after ownership is settled.

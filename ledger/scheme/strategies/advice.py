@@ -31,7 +31,7 @@ Advice = Callable[[ResourceDefinition, Object, Object | None], list[str]]
 def warnings(definition: ResourceDefinition, obj: Object, old: Object | None, subresource: str = "") -> list[str]:
     """What to warn of in an object as it will be stored; `old` is None on create."""
     key = f"{definition.group}/{definition.resource}"
-    table = _STATUS_ADVICE if subresource == "status" else _ADVICE if not subresource else {}
+    table = _STATUS_ADVICE if subresource == "status" else _ADVICE if subresource in ("", "scale") else {}
     advice = table.get(key)
     return advice(definition, obj, old) if advice else []
 
