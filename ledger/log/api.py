@@ -133,8 +133,16 @@ class Engine(Protocol):
         """
         ...
 
-    def note(self, event: Event) -> None:
-        """Queues an event without changes; it is written with the next commit."""
+    def note(self, event: Event) -> bool:
+        """Queues an event without changes; it is written with the next commit.
+
+        True: the event is safe from now on if the process is killed (not if the machine dies). False: only once
+        `noted` returns.
+        """
+        ...
+
+    async def noted(self) -> None:
+        """Returns when all notes made so far are committed. Raises LogClosed when they will not be."""
         ...
 
     def read(self) -> Read: ...  # in a `with` statement

@@ -6,7 +6,8 @@
     _reap          (trio thread)    hands over the next batch, tells the listeners, wakes the appends
 
 A batch is whatever queued while the disk was busy, or during one turn of the trio loop when it was idle; nothing waits
-for company. Notes alone wait up to 20 ms, so that a server that is only read from does not call fsync all the time.
+for company. Notes alone wait up to 20 ms, so that a server that is only read from does not call fsync all the time;
+meanwhile the journal keeps them, so that a killed process loses none.
 An error of the disk ends the engine: every waiting append raises LogClosed, and nothing is acknowledged that may not be
 there after a restart. See docs/adr/0003-storage-layout.md.
 """
@@ -15,14 +16,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import trio
 
 from ledger.log.api import Bodies, Commit, Conflict, Entry, Fold, LogClosed, Unusable
-from ledger.log.codec import PLAIN, number, table_key
+from ledger.log.chain import DIGEST_BYTES
+from ledger.log.codec import PLAIN, decode_event, number, table_key
 from ledger.log.event import Change, Event, Guard
+from ledger.log.journal import Journal, left_behind, new_token
 from ledger.log.lmdb_file import LmdbFile, LmdbRead
 from ledger.log.refold import Progress, bring_up_to_date, checkpoint
 from ledger.log.sequencer import OBJECTS, Batch, Sequencer, Waiter, check_new
@@ -31,6 +35,7 @@ from ledger.log.writer import Writer
 BATCH_BYTES_MAX = 8 << 20
 BATCH_APPENDS_MAX = 4096
 WAITING_BYTES_MAX = 64 << 20  # beyond it room() waits, and beyond twice that alike notes are counted in one
+JOURNAL_KEY = b"journal"  # in `meta`: the token of the journal whose events beyond the head are this log's
 
 
 class LmdbEngine:
@@ -47,17 +52,21 @@ class LmdbEngine:
         progress: Progress | None = None,
     ) -> None:
         self.folds, self.bodies, self.relaxed, self.read_only = tuple(folds), bodies, durability == "relaxed", read_only
-        tables = [table for fold in folds for table in fold.tables]
-        self.file = LmdbFile(Path(data_dir), tables, bodies, relaxed=self.relaxed, read_only=read_only)
+        self.data_dir = Path(data_dir)
+        self.file = self._open_file()
         try:
             if read_only:
+                self._take_over_first()
                 self._check_folds()
             else:
                 bring_up_to_date(self.file, self.folds, progress)
             self._sequencer = self._new_sequencer()
+            self._token = b"" if read_only else self._take_over()
         except BaseException:
             self.file.close()
             raise
+        self._journal: Journal | None = None  # from the first note on
+        self._committed = self._sequencer.position
         self._listeners: list[Callable[[Sequence[Entry]], None]] = []
         self._writer: Writer | None = None  # from the first append or note on
         self._writing = False
@@ -85,13 +94,26 @@ class LmdbEngine:
             raise waiter.error
         return commit
 
-    def note(self, event: Event) -> None:
+    def note(self, event: Event) -> bool:
         self._check_open()
         if self._waiting_bytes > 2 * WAITING_BYTES_MAX:
             self._count(event)
-            return
-        self._sequencer.add(self._open_batch, event)
+            return False
+        position = self._sequencer.add(self._open_batch, event).position
+        row = self._open_batch.rows["events"][number(position)]
+        assert row is not None
+        journal = self._journal or self._open_journal()
+        kept = journal is not None and journal.put(position, row[DIGEST_BYTES:], self._committed)
         self._queued()
+        return kept
+
+    async def noted(self) -> None:
+        while self._counted and not self._closed:
+            await self._commits.park()
+        upto = self._sequencer.position
+        while self._committed < upto:
+            self._check_open()
+            await self._commits.park()
 
     async def room(self) -> None:
         while self._waiting_bytes > WAITING_BYTES_MAX and not self._closed:
@@ -134,7 +156,7 @@ class LmdbEngine:
             self._full.extend(self._writer.stop())
             self._reap()
         self._room.unpark_all()
-        self.file.close()
+        self._close_files()
 
     def _queued(self) -> None:
         """The open batch grew: see that it is written."""
@@ -184,6 +206,7 @@ class LmdbEngine:
                 self._fail(batch, error)
                 return
             self._sequencer.committed(batch)
+            self._committed = batch.entries[-1].event.position
             self._weigh()
             if not self._closed:
                 if self._counted and self._waiting_bytes <= 2 * WAITING_BYTES_MAX:
@@ -207,7 +230,7 @@ class LmdbEngine:
                 trio.lowlevel.reschedule(waiter.task)
         self._commits.unpark_all()
         self._room.unpark_all()
-        self.file.close()
+        self._close_files()
 
     def _take_all(self) -> list[Batch]:
         if self._open_batch.entries:
@@ -231,6 +254,52 @@ class LmdbEngine:
         for event in self._counted.values():
             self._sequencer.add(self._open_batch, event)
         self._counted.clear()
+
+    def _open_journal(self) -> Journal | None:
+        """None, and notes wait for their commit, where the disk has no room for a journal."""
+        with suppress(OSError):
+            self._journal = Journal(self.data_dir, self._token)
+        return self._journal
+
+    def _take_over(self) -> bytes:
+        """Appends the events that a killed process left in its journal, which makes it void; the token of the next."""
+        token, rows = self._left_behind()
+        self.taken_over = len(rows)
+        if token is not None and not rows:
+            return token
+        batch, token = Batch(), new_token()
+        for row in rows:
+            self._sequencer.add(batch, decode_event(0, row))
+        self._sequencer.finish(batch)
+        batch.rows["meta"][JOURNAL_KEY] = token
+        self.file.write_rows(batch.rows)
+        self.file.sync()
+        self._sequencer.committed(batch)
+        return token
+
+    def _take_over_first(self) -> None:
+        """For a reader: opens the log for writing for a moment, where a killed process left events and none runs now."""
+        if not self._left_behind()[1]:
+            return
+        self.file.close()
+        with suppress(Unusable):  # a server is at work, or this user may only read: then they come later
+            LmdbEngine(self.data_dir, self.folds, bodies=self.bodies).close()
+        self.file = self._open_file()
+
+    def _left_behind(self) -> tuple[bytes | None, list[bytes]]:
+        """The token of this log's journal, and the rows in it that the log does not have."""
+        with self.read() as read:
+            token = read.get("meta", JOURNAL_KEY)
+            return token, [] if token is None else left_behind(self.data_dir, token, read.last_position())
+
+    def _open_file(self) -> LmdbFile:
+        tables = [table for fold in self.folds for table in fold.tables]
+        return LmdbFile(self.data_dir, tables, self.bodies, relaxed=self.relaxed, read_only=self.read_only)
+
+    def _close_files(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+        self.file.close()
 
     def _check_open(self) -> None:
         if self._closed:

@@ -83,8 +83,12 @@ class MemoryEngine:
         await trio.lowlevel.cancel_shielded_checkpoint()
         return commit
 
-    def note(self, event: Event) -> None:
+    def note(self, event: Event) -> bool:
         self._append_now([Entry(event, ())])
+        return True
+
+    async def noted(self) -> None:
+        """Notes are in the log at once."""
 
     async def room(self) -> None:
         """Nothing ever waits for memory."""

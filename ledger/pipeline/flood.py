@@ -2,7 +2,8 @@
 
 Only 401 and 429 are ever folded: they happen before anybody knows who asks, and they change nothing. The first few of
 an interval are written as they are; the rest of the same kind becomes one event with `count`, written at the next
-flush. Memory is bounded by the number of kinds kept apart; when they run out, a kind is just the code.
+flush. Memory is bounded by the number of kinds kept apart; when they run out, a kind is just the code. What is folded
+lives in memory until then: a kill may take the last second's count.
 """
 
 from __future__ import annotations
@@ -21,21 +22,22 @@ _Kind = tuple[int, str, str, str]
 class Flood:
     """Stands between the recorder and the log: give `note` to the recorder, and run `flush_for_ever` in a task."""
 
-    def __init__(self, note: Callable[[Event], None], *, whole_per_interval: int = 20, kinds_max: int = 256) -> None:
+    def __init__(self, note: Callable[[Event], bool], *, whole_per_interval: int = 20, kinds_max: int = 256) -> None:
         self._note = note
         self._whole_per_interval = whole_per_interval
         self._kinds_max = kinds_max
         self._whole = 0
         self._folded: dict[_Kind, Event] = {}
 
-    def note(self, event: Event) -> None:
+    def note(self, event: Event) -> bool:
+        """False: not safe yet, see Store.note."""
         if event.code not in _FOLDED_CODES:
-            self._note(event)
-        elif self._whole < self._whole_per_interval:
+            return self._note(event)
+        if self._whole < self._whole_per_interval:
             self._whole += 1
-            self._note(event)
-        else:
-            self._fold(event)
+            return self._note(event)
+        self._fold(event)
+        return True
 
     def _fold(self, event: Event) -> None:
         kind = (event.code, event.source_ips[0] if event.source_ips else "", event.verb, event.resource)

@@ -2,7 +2,8 @@
 
 Whatever ends a request (an answer, a Status raised by any filter, a bug, a client that went away), exactly one event
 is left. A write appends its event together with its change, in one commit, and says so by `request.recorded`; for all
-others the event is noted here, as the answer is about to be sent. See docs/adr/0008.
+others the event is noted here, before the answer is sent: a server that is killed then has not forgotten what it
+answered. See docs/adr/0008 and 0012.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _NO_CACHE = ("cache-control", "no-cache, private")
 EncodeStatus = Callable[[Request, StatusError], Response]
 
 
-async def _room_at_once() -> None:
+async def _at_once() -> None:
     """A log that never lags."""
 
 
@@ -36,11 +37,12 @@ class Recorder(NamedTuple):
 
     clock_us: Callable[[], int]  # microseconds since 1970
     new_audit_id: Callable[[], str]
-    note: Callable[[Event], None]  # puts an event without changes into the log
+    note: Callable[[Event], bool]  # puts an event without changes into the log. False: `noted` must be awaited
     encode_status: EncodeStatus = json_status
     flow_of: Callable[[Request], tuple[str, str] | None] = lambda request: None  # (FlowSchema uid, priority level uid)
     observe: Callable[[Request, int, float], None] = lambda request, code, seconds: None  # for metrics
-    room: Callable[[], Awaitable[None]] = _room_at_once  # waits while the log lags behind, before any work is begun
+    room: Callable[[], Awaitable[None]] = _at_once  # waits while the log lags behind, before any work is begun
+    noted: Callable[[], Awaitable[None]] = _at_once  # waits until what was noted is safe
 
 
 def with_recorder(handler: Handler, recorder: Recorder) -> Handler:
@@ -56,7 +58,8 @@ def with_recorder(handler: Handler, recorder: Recorder) -> Handler:
             _close(recorder, request, CLIENT_GONE, _Why("", "the client went away before it was answered"))
             raise
         response.headers = _common_headers(request, response, recorder.flow_of) + response.headers
-        _close(recorder, request, response.status, why)
+        if not _close(recorder, request, response.status, why):
+            await recorder.noted()
         return response
 
     return recorded
@@ -119,18 +122,19 @@ def _has_flow(request: Request) -> bool:
     return request.info.verb == "watch" or not is_long_running(request.info)
 
 
-def _close(recorder: Recorder, request: Request, code: int, why: _Why) -> None:
+def _close(recorder: Recorder, request: Request, code: int, why: _Why) -> bool:
+    """Leaves the request's event, unless a write did. False: it is not safe yet."""
     answered = recorder.clock_us()
     recorder.observe(request, code, (answered - request.received) / 1e6)
     if request.recorded:
-        return
+        return True
     request.recorded = True
     if _is_secret(request.info):
         request.body = b""
     stage = request.scratch.get("stage") or (
         "ResponseStarted" if code < 400 and is_long_running(request.info) else "ResponseComplete"
     )
-    recorder.note(event_of(request, code, answered, reason=why.reason, message=why.message, stage=stage))
+    return recorder.note(event_of(request, code, answered, reason=why.reason, message=why.message, stage=stage))
 
 
 def _is_secret(info: RequestInfo | None) -> bool:

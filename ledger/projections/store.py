@@ -1,6 +1,6 @@
 """The store: an engine and the folds over it, as the rooms above use them.
 
-Everything but `append` and `room` returns at once. Iterators read the log in slices, each in a read transaction of its
+Everything but `append`, `noted` and `room` returns at once. Iterators read the log in slices, each in a read transaction of its
 own, so one may be left open across an await; a View may not.
 """
 
@@ -80,9 +80,15 @@ class Store:
         """See log.api.Engine.append: durable and visible on return; raises Conflict."""
         return await self.engine.append(event, changes, guards)
 
-    def note(self, event: Event) -> None:
-        """Records an event without changes; on disk with the next commit, or within some 20 ms."""
-        self.engine.note(event)
+    def note(self, event: Event) -> bool:
+        """Records an event without changes; on disk with the next commit, or within some 20 ms.
+
+        False: whoever must not lose it to a kill of the process awaits `noted` before going on.
+        """
+        return self.engine.note(event)
+
+    async def noted(self) -> None:
+        await self.engine.noted()
 
     async def room(self) -> None:
         """Await this before taking on work, so that a disk that lags slows requests down instead of filling memory."""

@@ -207,7 +207,14 @@ def build(
     # A ledger that is only read records nothing of its readers: it may be another server's, or evidence.
     flood = Flood(ignore if config.read_only else store.note)
     recorder = Recorder(
-        clock, new_uid, flood.note, encoder.refusal, flow_of=flows.flow_of, observe=metrics.observe, room=store.room
+        clock,
+        new_uid,
+        flood.note,
+        encoder.refusal,
+        flow_of=flows.flow_of,
+        observe=metrics.observe,
+        room=store.room,
+        noted=store.noted,
     )
     chain = ChainConfig(
         recorder,
@@ -269,8 +276,9 @@ def _clock_of_readers(config: Config, store: Store, clock: Callable[[], int]) ->
     return lambda: end
 
 
-def ignore(event: Event) -> None:
+def ignore(event: Event) -> bool:
     """Where an event goes that is not to be recorded."""
+    return True
 
 
 def _rbac(store: Store) -> Rbac:

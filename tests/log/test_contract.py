@@ -247,6 +247,17 @@ async def test_a_note_reaches_the_log_without_anybody_waiting(opened: Open) -> N
 
 
 @in_trio
+async def test_notes_are_in_the_log_once_it_says_so(opened: Open) -> None:
+    engine = opened()
+    await engine.noted()
+    for number in range(1, 4):
+        engine.note(event(number, "get"))
+        await engine.noted()
+        with engine.read() as read:
+            assert read.last_position() == number
+
+
+@in_trio
 async def test_events_are_in_order_of_append_and_note_together(opened: Open) -> None:
     engine = opened()
     engine.note(event(1))

@@ -34,13 +34,23 @@ async def ok(request: Request) -> Response:
 
 def chain_around(handler: Handler, events: list[Event], **changes: object) -> Handler:
     """The whole chain: everybody is ADMIN and may do everything, unless changed."""
-    recorder = Recorder(clock_us=counter(1_000_000), new_audit_id=lambda: "made-id", note=events.append)
+    recorder = Recorder(clock_us=counter(1_000_000), new_audit_id=lambda: "made-id", note=noting(events))
     config = {
         "recorder": recorder,
         "authenticate": lambda request: Authenticated(ADMIN),
         "authorize": lambda user, info: Decision(True, "because"),
     }
     return build_chain(handler, ChainConfig(**(config | changes)))  # type: ignore[arg-type]
+
+
+def noting(events: list[Event]) -> Callable[[Event], bool]:
+    """A log that is a list."""
+
+    def note(event: Event) -> bool:
+        events.append(event)
+        return True
+
+    return note
 
 
 def counter(start: int) -> Callable[[], int]:

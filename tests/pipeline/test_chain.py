@@ -142,7 +142,7 @@ def test_what_filters_and_handlers_leave_on_the_request_goes_onto_any_answer() -
     ("GET /api/v1/namespaces/ns/pods/a/log",    {},                                     ""),
 ])  # fmt: skip
 def test_a_client_is_told_its_flow_once_it_is_known(line: str, changes: dict[str, object], flow: str) -> None:
-    recorder = Recorder(counter(1), lambda: "id", lambda event: None, flow_of=lambda request: ("schema", "level"))
+    recorder = Recorder(counter(1), lambda: "id", lambda event: True, flow_of=lambda request: ("schema", "level"))
     response, _ = play(ok, request_for(line), recorder=recorder, **changes)
     assert header(response, "x-kubernetes-pf-flowschema-uid") == flow
     assert header(response, "x-kubernetes-pf-prioritylevel-uid") == ("level" if flow else "")

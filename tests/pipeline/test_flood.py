@@ -9,6 +9,7 @@ import trio.testing
 from ledger.apimachinery.http import User
 from ledger.log.event import Event
 from ledger.pipeline.flood import Flood
+from tests.pipeline.requests import noting
 
 
 def event(code: int, client: str = "192.0.2.1", received: int = 0) -> Event:
@@ -18,7 +19,7 @@ def event(code: int, client: str = "192.0.2.1", received: int = 0) -> Event:
 @pytest.mark.parametrize("code, folded", [(200, False), (403, False), (504, False), (401, True), (429, True)])
 def test_only_refusals_before_anybody_is_known_are_folded(code: int, folded: bool) -> None:
     written: list[Event] = []
-    flood = Flood(written.append, whole_per_interval=3)
+    flood = Flood(noting(written), whole_per_interval=3)
     for number in range(100):
         flood.note(event(code, received=number))
     assert len(written) == (3 if folded else 100)
@@ -28,7 +29,7 @@ def test_only_refusals_before_anybody_is_known_are_folded(code: int, folded: boo
 
 def test_a_folded_event_spans_its_flood() -> None:
     written: list[Event] = []
-    flood = Flood(written.append, whole_per_interval=0)
+    flood = Flood(noting(written), whole_per_interval=0)
     for number in (10, 20, 30):
         flood.note(event(401, received=number))
     flood.flush()
@@ -37,7 +38,7 @@ def test_a_folded_event_spans_its_flood() -> None:
 
 def test_memory_is_bounded_whoever_knocks() -> None:
     written: list[Event] = []
-    flood = Flood(written.append, whole_per_interval=0, kinds_max=5)
+    flood = Flood(noting(written), whole_per_interval=0, kinds_max=5)
     for number in range(1000):
         flood.note(event(401, client=f"192.0.2.{number}"))
     flood.flush()
@@ -47,7 +48,7 @@ def test_memory_is_bounded_whoever_knocks() -> None:
 
 def test_the_task_flushes_each_interval_and_at_its_end() -> None:
     written: list[Event] = []
-    flood = Flood(written.append, whole_per_interval=0)
+    flood = Flood(noting(written), whole_per_interval=0)
 
     async def run() -> None:
         async with trio.open_nursery() as nursery:
