@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from ledger.apimachinery.http import RequestInfo, User
 from ledger.auth.api import SUPERUSERS, Authorize, Decision
 
-
 _YES, _NO = Decision(True), Decision(False)
 
 

@@ -2,7 +2,8 @@
 
 All RBAC objects are kept in memory, indexed by subject, and follow the log commit by commit: a rule counts for the
 first request after the answer to the write that made it. What a user may do, and what was decided about a request, is
-remembered until any RBAC object changes. Follows plugin/pkg/auth/authorizer/rbac and pkg/registry/rbac/validation in k8s.io/kubernetes.
+remembered until any RBAC object changes. Follows plugin/pkg/auth/authorizer/rbac and pkg/registry/rbac/validation in
+k8s.io/kubernetes.
 """
 
 from __future__ import annotations
