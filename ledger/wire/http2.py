@@ -25,7 +25,7 @@ from hyperframe.frame import GoAwayFrame
 from ledger.wire import answers, http2_frames
 from ledger.wire.config import WireConfig
 from ledger.wire.connection import Connection, Wire, log
-from ledger.wire.http2_frames import Frames, HeaderDecoder
+from ledger.wire.http2_frames import Frames
 from ledger.wire.http2_stream import Stream
 from ledger.wire.http2_syntax import BadStreamRequest, HeadReader, MalformedStream
 from ledger.wire.stream import Disconnected
@@ -35,7 +35,6 @@ TINY_DATA_BYTES = 64  # a DATA frame below this costs us more than it carries
 BYTES_PER_ALLOWANCE = 512  # what we must have sent for one more window update to be plausible
 # Handlers of reset streams may still be ending when the next streams open; more than this is an attack.
 HANDLERS_PER_STREAM = 2
-ENCODER_TABLE_BYTES_MAX = 4096  # HPACK's default
 NUISANCES = (h2.events.PingReceived, h2.events.PriorityUpdated, h2.events.UnknownFrameReceived)
 
 
@@ -141,9 +140,6 @@ class Http2:
                 stream.drop()
         elif isinstance(event, h2.events.WindowUpdated | h2.events.RemoteSettingsChanged):
             self._charge()
-            # However large a table the peer allows, it would fill with header values that never come again.
-            if self.h2.encoder.header_table_size > ENCODER_TABLE_BYTES_MAX:
-                self.h2.encoder.header_table_size = ENCODER_TABLE_BYTES_MAX
             self._on_window(getattr(event, "stream_id", 0) or 0)
         elif isinstance(event, NUISANCES):
             self._charge()
@@ -238,9 +234,13 @@ class Http2:
         self.room.unpark_all()
         return not self.out
 
+    @property
+    def has_room(self) -> bool:
+        return self.in_flight + len(self.out) <= self.wire.config.output_bytes_max
+
     async def wait_for_room(self) -> None:
         """Returns at once unless the peer is slower than we are."""
-        while self.in_flight + len(self.out) > self.wire.config.output_bytes_max:
+        while not self.has_room:
             await self.room.park()
 
     async def _flushed(self) -> None:
@@ -305,7 +305,7 @@ class Http2:
         self.nursery.cancel_scope.cancel()
 
 
-def _server_side(config: WireConfig) -> h2.connection.H2Connection:
+def _server_side(config: WireConfig) -> http2_frames.Connection:
     """h2 without its checks of header blocks: `http2_syntax` makes them stream errors, as they should be."""
     connection = http2_frames.Connection(
         h2.config.H2Configuration(
@@ -315,7 +315,8 @@ def _server_side(config: WireConfig) -> h2.connection.H2Connection:
             normalize_inbound_headers=False,
             validate_outbound_headers=False,
             normalize_outbound_headers=False,
-        )
+        ),
+        config.head_bytes_max,
     )
     codes = h2.settings.SettingCodes
     connection.local_settings = h2.settings.Settings(
@@ -326,5 +327,4 @@ def _server_side(config: WireConfig) -> h2.connection.H2Connection:
             codes.INITIAL_WINDOW_SIZE: config.stream_window_bytes,
         },
     )
-    connection.decoder = HeaderDecoder(max_header_list_size=config.head_bytes_max)
     return connection

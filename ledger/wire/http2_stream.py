@@ -97,7 +97,7 @@ class Stream:
             self.head.method,
             self.head.path,
             self.head.query,
-            Headers(self.head.pairs),
+            Headers(list(self.head.pairs)),
             self.read_body,
             client=connection.client,
             http_version="2",
@@ -217,6 +217,10 @@ class Stream:
         streamed = response.stream is not None and not bare
         bare = bare or not (streamed or response.body)
         headers = answers.http2_headers(response.status, response.headers, answers.length_of(response, method))
+        if not (bare or streamed) and self.conn.has_room and self.conn.h2.respond(self.id, headers, response.body):
+            self.answered = True
+            self.conn.sent(len(response.body))
+            return
         self.conn.h2.send_headers(self.id, headers, end_stream=bare)
         self.answered = bare
         if streamed:

@@ -6,7 +6,6 @@ Pure: header fields in, values out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ledger.wire.http1_syntax import DIGITS, HOST, TARGET, TOKEN, VALUE
@@ -15,7 +14,7 @@ PSEUDO_HEADERS = frozenset({":method", ":scheme", ":authority", ":path", ":proto
 # Connection-specific fields make an HTTP/2 message malformed (section 8.2.2).
 FORBIDDEN = frozenset({"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"})
 REMEMBERED_MAX = 64  # header fields
-REMEMBERED_BYTES_MAX = 2048  # of one of them
+REMEMBERED_BYTES_MAX = 2048  # of one of them, or of a whole block
 
 Pair = tuple[str, str]
 
@@ -39,15 +38,25 @@ class RequestHead:
 
 
 class HeadReader:
-    """Turns header blocks into requests; remembers the fields it has seen, for clients repeat them."""
+    """Turns header blocks into requests; remembers the last block and the fields it has seen, for clients repeat them."""
 
-    __slots__ = ("remembered",)
+    __slots__ = ("last", "last_head", "remembered")
 
     def __init__(self) -> None:
         self.remembered: dict[tuple[bytes, bytes], Pair] = {}
+        self.last: list[tuple[bytes, bytes]] = []
+        self.last_head: RequestHead | None = None
 
-    def read(self, fields: Iterable[tuple[bytes, bytes]]) -> RequestHead:
-        """Raises MalformedStream or BadStreamRequest."""
+    def read(self, fields: list[tuple[bytes, bytes]]) -> RequestHead:
+        """Not to be changed. Raises MalformedStream or BadStreamRequest."""
+        if self.last_head is not None and fields == self.last:
+            return self.last_head
+        head = self._read(fields)
+        small = sum([len(name) + len(value) for name, value in fields]) <= REMEMBERED_BYTES_MAX
+        self.last, self.last_head = (fields, head) if small else ([], None)
+        return head
+
+    def _read(self, fields: list[tuple[bytes, bytes]]) -> RequestHead:
         pseudo: dict[str, str] = {}
         pairs: list[Pair] = []
         length = -1

@@ -6,7 +6,7 @@ import h2.events
 import pytest
 from h2.exceptions import DenialOfServiceError, FrameTooLargeError
 
-from ledger.wire.http2_frames import FRAMES_AT_ONCE, BrokenCompression, Connection, Frames, HeaderDecoder
+from ledger.wire.http2_frames import COUNTED_EVERY, FRAMES_AT_ONCE, Connection, Frames
 from tests.wire.wire_server import frame
 
 HEADERS, RST_STREAM, PING, CONTINUATION = 1, 3, 6, 9
@@ -16,7 +16,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0)
 
 @pytest.fixture
 def server() -> Connection:
-    connection = Connection(h2.config.H2Configuration(client_side=False, validate_inbound_headers=False))
+    connection = Connection(h2.config.H2Configuration(client_side=False, validate_inbound_headers=False), 100_000)
     connection.incoming_buffer = Frames(100_000)
     connection.initiate_connection()
     connection.receive_data(PREFACE)
@@ -53,16 +53,5 @@ def test_a_header_block_is_counted_while_it_arrives_and_charged_when_it_is_large
 def test_few_closed_streams_are_remembered(server: Connection) -> None:
     for number in range(3000):
         server.receive_data(frame(HEADERS, 5, 2 * number + 1, GET) + frame(RST_STREAM, 0, 2 * number + 1, bytes(4)))
-    assert server.open_inbound_streams == 0
+    assert server.open_inbound_streams < COUNTED_EVERY
     assert len(server._closed_streams) == 1000
-
-
-@pytest.mark.parametrize("block", [b"\xff" * 10, b"\x20" * 3 + GET, b"\x3f\xe1\x1f\x20\x20" + GET, b"\x3f"])
-def test_broken_compression_is_named_so(block: bytes) -> None:
-    with pytest.raises(BrokenCompression):
-        HeaderDecoder().decode(block)
-
-
-@pytest.mark.parametrize("block", [GET, b"\x20" + GET, b"\x20\x3f\xe1\x1f" + GET, b""])
-def test_up_to_two_changes_of_the_table_are_taken(block: bytes) -> None:
-    assert len(list(HeaderDecoder().decode(block))) == (3 if block else 0)
