@@ -28,9 +28,9 @@ async def delete_collection(api: Api, call: Call) -> Response:
     listing = list_options(query_of(call.request))
     options = await _options(api, call)
     selection = selection_of(call.definition, call.version, listing)
-    page = list_page(api.store, call.definition, call.namespace, listing, selection, api.clock() // 1_000_000)
+    page = await list_page(api.store, call.definition, call.namespace, listing, selection, api.clock() // 1_000_000)
     page.items = await api.registry.delete_collection(call, page.items, options)
-    return api.encoder.many(call, page)
+    return await api.encoder.many(call, page)
 
 
 async def _options(api: Api, call: Call) -> DeleteOptions:

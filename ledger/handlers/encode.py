@@ -6,14 +6,15 @@ The common case, JSON of objects in the version they are stored in, joins stored
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import orjson
+import trio
 
 from ledger.apimachinery import cbor_codec, json_codec, yaml_text
 from ledger.apimachinery.field import quoted
-from ledger.apimachinery.http import Request, Response
+from ledger.apimachinery.http import Request, Response, Write
 from ledger.apimachinery.negotiation import (
     CBOR,
     JSON,
@@ -42,6 +43,9 @@ from ledger.scheme import protobuf, types
 from ledger.scheme.conversion import stored_kind
 
 GZIP_FROM_BYTES = 128 * 1024  # as k8s.io/apiserver's deferredResponseWriter
+GZIPPED = [("content-encoding", "gzip"), ("vary", "Accept-Encoding")]
+CHUNKS_A_TURN = 4  # of 256 KiB, sent to a client that always has room
+ITEMS_A_TURN = 100  # of a list, decoded before others have their turn; some milliseconds
 STATUS = GVK("", "v1", "Status")
 _IS_JSON = ("content-type", JSON)
 
@@ -103,23 +107,43 @@ class Encoder:
         return self._document(call.request, table.document(call.version, form.version, {}, found), form, 200)
 
     # --- lists ----------------------------------------------------------------------------------------------------
-    def many(self, call: Call, page: Page) -> Response:
+    def joins(self, call: Call) -> bool:
+        """Whether the answer to a list is a join of its items' JSON, so that it need not be there as a whole."""
+        form = _negotiated(call, collection=True)
+        return form.media_type == JSON and not form.transform and not self._pretty(call.request, form)
+
+    def stored_version(self, call: Call) -> str:
+        """The version whose stored bytes a list shows as they are; none of a custom resource, which is read anew."""
+        return "" if call.definition.custom else call.version.kind.api_version
+
+    def item(self, call: Call, stored: Stored) -> bytes:
+        """An object as JSON, as a list shows it that cannot show the stored bytes."""
+        obj = self.object(call, stored)
+        return json_codec.dumps(obj if call.definition.custom else _untyped(obj))
+
+    def joined(self, call: Call, page: Page, pieces: list[bytes], rest: Iterator[bytes] | None) -> Response:
+        """A list whose items are JSON, a comma before each; `rest`: what is still to be read of it."""
+        document = _list_document(_list_head(call, page), pieces, rest)
+        if rest is not None or len(pieces) > 1:
+            return streamed(call.request, JSON, document)
+        return compressed(call.request, Response(200, [("content-type", JSON)], b"".join(document)))
+
+    async def many(self, call: Call, page: Page) -> Response:
         """A page of a list. StatusError 406."""
         form = _negotiated(call, collection=True)
         version = call.version
-        meta: Object = {"resourceVersion": str(page.revision)}
-        if call.definition.custom and not form.transform:
-            meta["continue"] = ""
-        if page.continue_:
-            meta["continue"] = page.continue_
-            if page.remaining is not None:
-                meta["remainingItemCount"] = page.remaining
+        meta = _list_meta(call, page, form.transform)
         if form.transform == "PartialObjectMetadata":
             raise is_a_list(form.transform, types.internal_name(_list_kind(call)))
         if form.media_type == JSON and not form.transform:
-            body = _joined(call, meta, self._bodies(call, page.items))
+            wanted = self.stored_version(call)
+            bodies = [one.body if one.written_in(wanted) else self.item(call, one) for one in page.items]
+            body = b"".join(_list_document(_list_head(call, page), [b",".join([b"", *bodies])], None))
             return self._json(call.request, body, 200, form)
-        objects = [self.object(call, stored) for stored in page.items]
+        objects: list[Object] = []
+        for start in range(0, len(page.items), ITEMS_A_TURN):
+            objects += [self.object(call, stored) for stored in page.items[start : start + ITEMS_A_TURN]]
+            await trio.lowlevel.checkpoint()
         if form.transform == "Table":
             include = _included(call.request)
             now = self.now(call.request)
@@ -133,15 +157,6 @@ class Encoder:
             kind, group_version = call.definition.list_kind, version.kind.api_version
         document = {"kind": kind, "apiVersion": group_version, "metadata": meta, "items": items}
         return self._document(call.request, document, form, 200)
-
-    def _bodies(self, call: Call, items: list[Stored]) -> list[bytes]:
-        """Each item as JSON, as the list shows it."""
-        wanted = call.version.kind.api_version
-        if call.definition.custom:
-            return [json_codec.dumps(self.object(call, one)) for one in items]
-        return [
-            one.body if one.written_in(wanted) else json_codec.dumps(_untyped(self.object(call, one))) for one in items
-        ]
 
     def row(self, call: Call, obj: Object, meta_version: str) -> Object:
         include = _included(call.request)
@@ -170,8 +185,12 @@ class Encoder:
         body = encoded(obj, form.media_type)
         return compressed(request, Response(code, [("content-type", form.media_type)], body))
 
+    def _pretty(self, request: Request, form: Negotiated) -> bool:
+        given = text(query_of(request), "pretty") if "pretty" in request.query else None
+        return form.pretty or wants_pretty(given, request.headers.get("user-agent"))
+
     def _json(self, request: Request, body: bytes, code: int, form: Negotiated) -> Response:
-        if form.pretty or wants_pretty(_pretty(request), request.headers.get("user-agent")):
+        if self._pretty(request, form):
             body = json_codec.dumps_pretty(orjson.loads(body))
         elif not body.endswith(b"\n"):
             body += b"\n"
@@ -290,15 +309,38 @@ def partial(obj: Object, version: str) -> Object:
 
 def compressed(request: Request, response: Response) -> Response:
     """The answer gzipped when it is large and the client takes it; level 1, as the time of many clients is ours."""
-    if len(response.body) < GZIP_FROM_BYTES or "gzip" not in request.headers.get("accept-encoding"):
+    if len(response.body) < GZIP_FROM_BYTES or not _takes_gzip(request):
         return response
-    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
-    body, chunks = memoryview(response.body), []
-    for start in range(0, len(body), GZIP_FROM_BYTES):
-        chunks.append(packer.compress(body[start : start + GZIP_FROM_BYTES]))
-    response.body = b"".join([*chunks, packer.flush()])
-    response.headers += [("content-encoding", "gzip"), ("vary", "Accept-Encoding")]
+    body = memoryview(response.body)
+    pieces = (body[start : start + GZIP_FROM_BYTES] for start in range(0, len(body), GZIP_FROM_BYTES))
+    response.body = b"".join(_gzipped(pieces))
+    response.headers += GZIPPED
     return response
+
+
+def streamed(request: Request, content_type: str, pieces: Iterator[bytes]) -> Response:
+    """A large answer that is made while it is sent; gzipped when the client takes that."""
+    zipped = _takes_gzip(request)
+    chunks = _gzipped(pieces) if zipped else pieces
+
+    async def stream(write: Write) -> None:
+        for number, chunk in enumerate(chunks, 1):
+            await write(chunk)
+            if number % CHUNKS_A_TURN == 0:
+                await trio.lowlevel.checkpoint()
+
+    return Response(200, [("content-type", content_type), *(GZIPPED if zipped else ())], stream=stream)
+
+
+def _takes_gzip(request: Request) -> bool:
+    return "gzip" in request.headers.get("accept-encoding")
+
+
+def _gzipped(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes]:
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    for piece in pieces:
+        yield packer.compress(piece)
+    yield packer.flush()
 
 
 def _negotiated(call: Call, collection: bool = False) -> Negotiated:
@@ -308,19 +350,37 @@ def _negotiated(call: Call, collection: bool = False) -> Negotiated:
     return negotiate(accept, streaming_route=collection)
 
 
-def _joined(call: Call, meta: Object, bodies: list[bytes]) -> bytes:
-    """The list as JSON, line end included; `bodies` is used up."""
-    head = b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (
+def _list_meta(call: Call, page: Page, transform: str) -> Object:
+    meta: Object = {"resourceVersion": str(page.revision)}
+    if call.definition.custom and not transform:
+        meta["continue"] = ""
+    if page.continue_:
+        meta["continue"] = page.continue_
+        if page.remaining is not None:
+            meta["remainingItemCount"] = page.remaining
+    return meta
+
+
+def _list_head(call: Call, page: Page) -> bytes:
+    """A list as JSON up to its first item."""
+    return b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (
         call.definition.list_kind.encode(),
         call.version.kind.api_version.encode(),
-        orjson.dumps(meta),
+        orjson.dumps(_list_meta(call, page, "")),
     )
-    if not bodies:
-        return head + b"]}\n"
-    # One join, as a copy of a large list costs as much as all the rest.
-    bodies[0] = head + bodies[0]
-    bodies[-1] += b"]}\n"
-    return b",".join(bodies)
+
+
+def _list_document(head: bytes, pieces: list[bytes], rest: Iterator[bytes] | None) -> Iterator[bytes]:
+    """A list as it is sent, piece by piece; `pieces` is used up. A large piece is not copied once more."""
+    pieces.reverse()
+    first = pieces.pop()
+    yield head + first[1:]
+    del first
+    while pieces:
+        yield pieces.pop()
+    if rest is not None:
+        yield from rest
+    yield b"]}\n"
 
 
 def _list_kind(call: Call) -> GVK:
@@ -333,7 +393,3 @@ def _untyped(obj: Object) -> Object:
 
 def _only(metadata: dict[str, Any], *names: str) -> Object:
     return {name: metadata[name] for name in names if name in metadata}
-
-
-def _pretty(request: Request) -> str | None:
-    return text(query_of(request), "pretty") if "pretty" in request.query else None

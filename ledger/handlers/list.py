@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+
+import trio
 
 from ledger.apimachinery.http import Response
 from ledger.apimachinery.status import bad_request
 from ledger.handlers.api import Api
-from ledger.registry.listing import list_page, selection_of
+from ledger.registry.listing import Listing, list_page, selection_of
 from ledger.registry.options import ListOptions, list_options, query_of
 from ledger.registry.registry import Call
 
@@ -19,8 +23,26 @@ async def list_objects(api: Api, call: Call, revision: int | None = None) -> Res
     if revision is not None:
         options = at_moment(options, revision)
     selection = selection_of(call.definition, call.version, options)
-    page = list_page(api.store, call.definition, call.namespace, options, selection, api.clock() // 1_000_000)
-    return api.encoder.many(call, page)
+    now_s = api.clock() // 1_000_000
+    if not selection and api.encoder.joins(call):
+        return await _joined(api, call, Listing(api.store, call.definition, call.namespace, options, selection, now_s))
+    page = await list_page(api.store, call.definition, call.namespace, options, selection, now_s)
+    return await api.encoder.many(call, page)
+
+
+async def _joined(api: Api, call: Call, listing: Listing) -> Response:
+    """A list of stored bytes. One that is not cut into pages is sent while it is read, and never in memory whole."""
+    version, shown = api.encoder.stored_version(call), partial(api.encoder.item, call)
+    pieces = [listing.bodies(version, shown)]
+    while listing.limited and not listing.complete:  # what comes first says whether there is a next page
+        await trio.lowlevel.checkpoint()
+        pieces.append(listing.bodies(version, shown))
+
+    def rest() -> Iterator[bytes]:
+        while not listing.complete:
+            yield listing.bodies(version, shown)
+
+    return api.encoder.joined(call, listing.page, pieces, None if listing.complete else rest())
 
 
 def at_moment(options: ListOptions, revision: int) -> ListOptions:

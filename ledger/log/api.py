@@ -114,6 +114,10 @@ class Read(Protocol):
     def scan(
         self, table: str, start: bytes, stop: bytes, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]: ...
+    def scan_in_place(self, table: str, start: bytes, stop: bytes) -> Iterator[tuple[memoryview, memoryview]]:
+        """As `scan` forward, but keys and rows are the store's own memory, which ends with this read."""
+        ...
+
     def count(self, table: str, start: bytes, stop: bytes) -> int: ...  # rows with start <= key < stop
     def last(self, table: str, start: bytes, stop: bytes) -> tuple[bytes, bytes] | None: ...  # start <= key < stop
     def change(self, revision: int) -> Change | None: ...

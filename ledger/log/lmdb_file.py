@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ LOCK = "ledger.lock"
 MAP_BYTES = 1 << 40
 READERS_MAX = 1024
 TABLES_MAX = 64
+ROWS_AT_ONCE = 32  # of a scan, taken from LMDB before looking whether its end has come
 PAGES_NEVER_WRITTEN = 256  # LMDB may count pages at the end of its file that it freed before writing them
 
 
@@ -48,28 +49,41 @@ class LmdbRead(LogRead):
             raise Damaged(0, f"{self.path}: {error}") from error
 
     def get(self, table: str, key: bytes) -> bytes | None:
-        return self.txn.get(key, db=self.tables[table])
+        row = self.txn.get(key, db=self.tables[table])
+        return None if row is None else bytes(row)
 
     def scan(self, table: str, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         cursor = self.txn.cursor(self.tables[table])  # its own: two scans of a table may go on side by side
         if reverse:
             if not (cursor.prev() if cursor.set_range(stop) else cursor.last()):
                 return
-            for item in cursor.iterprev():
-                if item[0] < start:
+            for key, row in cursor.iterprev():
+                found = bytes(key)
+                if found < start:
                     return
-                yield item
-        elif cursor.set_range(start):
-            for item in cursor:
-                if item[0] >= stop:
-                    return
-                yield item
+                yield found, bytes(row)
+        else:
+            for key, row in self.scan_in_place(table, start, stop):
+                yield bytes(key), bytes(row)
+
+    def scan_in_place(self, table: str, start: bytes, stop: bytes) -> Iterator[tuple[memoryview, memoryview]]:
+        cursor = self.txn.cursor(self.tables[table])
+        if not cursor.set_range(start):
+            return
+        rows = iter(cursor)
+        while some := list(islice(rows, ROWS_AT_ONCE)):
+            if bytes(some[-1][0]) < stop:  # and so are those before it
+                yield from some
+            else:
+                yield from takewhile(lambda row: bytes(row[0]) < stop, some)
+                return
 
     def count(self, table: str, start: bytes, stop: bytes) -> int:
         cursor = self.txn.cursor(self.tables[table])
         if not cursor.set_range(start):
             return 0
-        return sum(1 for _ in takewhile(stop.__gt__, cursor.iternext(keys=True, values=False)))
+        keys: Iterator[memoryview] = cursor.iternext(keys=True, values=False)
+        return sum(1 for _ in takewhile(stop.__gt__, map(bytes, keys)))
 
     def last(self, table: str, start: bytes, stop: bytes) -> tuple[bytes, bytes] | None:
         cursor = self.cursors.get(table)
@@ -77,8 +91,9 @@ class LmdbRead(LogRead):
             cursor = self.cursors[table] = self.txn.cursor(self.tables[table])
         if not (cursor.prev() if cursor.set_range(stop) else cursor.last()):
             return None
-        found: tuple[bytes, bytes] = cursor.item()
-        return found if found[0] >= start else None
+        key, row = cursor.item()
+        found = bytes(key)
+        return (found, bytes(row)) if found >= start else None
 
 
 class LmdbFile:
@@ -104,7 +119,7 @@ class LmdbFile:
 
     def read(self) -> LmdbRead:
         try:
-            return LmdbRead(self.env.begin(), self.tables, self.bodies, self.path)
+            return LmdbRead(self.env.begin(buffers=True), self.tables, self.bodies, self.path)
         except lmdb.Error as error:
             raise LogClosed(f"{self.path}: {error}") from error
 

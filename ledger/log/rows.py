@@ -26,6 +26,11 @@ class LogRead(ABC):
     def scan(self, table: str, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """Rows with start <= key < stop."""
 
+    def scan_in_place(self, table: str, start: bytes, stop: bytes) -> Iterator[tuple[memoryview, memoryview]]:
+        """As `scan`, but keys and rows are the store's own memory: they end with this read."""
+        for key, row in self.scan(table, start, stop):
+            yield memoryview(key), memoryview(row)
+
     def count(self, table: str, start: bytes, stop: bytes) -> int:
         return sum(1 for _ in self.scan(table, start, stop))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ledger.apimachinery.resource import GroupResource, Key
 
@@ -62,6 +62,24 @@ class Stored:
         return self.key, self.revision, self.uid, self.api_version, self.kind, self.labels, self.fields, self.body
 
 
+Place = tuple[str, str]  # (namespace, name) of an object, after which a list goes on
+
+
+class Slice(NamedTuple):
+    """A part of a list. `last`: the place after which the next part begins; None when there is no more."""
+
+    items: list[Stored]
+    last: Place | None
+
+
+class Joined(NamedTuple):
+    """A part of a list as bytes: so many bodies, a comma before each; `last` as in Slice."""
+
+    bodies: bytes
+    rows: int
+    last: Place | None
+
+
 class View(Protocol):
     """A consistent read at one revision; close it before any await."""
 
@@ -69,13 +87,39 @@ class View(Protocol):
 
     def get(self, key: Key) -> Stored | None: ...
 
-    def scan(
-        self, resource: GroupResource, namespace: str = "", after: tuple[str, str] | None = None
-    ) -> Iterator[Stored]:
-        """Objects by namespace and name; namespace "" means all; `after` = (namespace, name) is excluded."""
+    def scan(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> Iterator[Stored]:
+        """Objects by namespace and name; namespace "" means all; `after` is excluded."""
         ...
 
-    def count(self, resource: GroupResource, namespace: str = "", after: tuple[str, str] | None = None) -> int:
+    def select(
+        self,
+        resource: GroupResource,
+        namespace: str,
+        after: Place | None,
+        selects: Callable[[Stored], bool],
+        *,
+        required: bytes = b"",
+        items_max: int = ...,
+    ) -> Slice:
+        """The objects `selects` chooses among the next 2,000, at most `items_max` of them.
+
+        `required`: what the header of each of them contains (see state.header_part); no others are decoded.
+        """
+        ...
+
+    def joined(
+        self,
+        resource: GroupResource,
+        namespace: str,
+        after: Place | None,
+        api_version: str,
+        shown: Callable[[Stored], bytes],
+        rows_max: int,
+    ) -> Joined:
+        """The next bodies, some 256 KiB or `rows_max` of them; `shown` makes those that are not in `api_version`."""
+        ...
+
+    def count(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> int:
         """How many objects `scan` gives; of the state now without reading them."""
         ...
 

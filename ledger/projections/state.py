@@ -23,6 +23,7 @@ from ledger.projections.api import Stored
 TABLE = "state"
 UID_BYTES = 36  # of a uid as Kubernetes makes them
 HEAD = struct.Struct(">QL")
+HEADER_LENGTH = struct.Struct(">L")  # at 8
 
 
 class StateFold:
@@ -59,7 +60,8 @@ def splice(body: bytes, revision: int) -> bytes:
 
 
 @cache
-def _after_uid(api_version: str) -> bytes:
+def after_uid(api_version: str) -> bytes:
+    """What follows the uid in the header of a body written in this version."""
     return f'","{api_version}","'.encode()
 
 
@@ -76,7 +78,7 @@ class StoredRow(Stored):
 
     def written_in(self, api_version: str) -> bool:
         """Mostly answered by a glance at the header, which begins `["UID","VERSION",`."""
-        return self._header.startswith(_after_uid(api_version), UID_BYTES + 2) or self.api_version == api_version
+        return self._header.startswith(after_uid(api_version), UID_BYTES + 2) or self.api_version == api_version
 
     def __getattr__(self, name: str) -> Any:
         """Called for what is not filled in yet."""
@@ -146,6 +148,11 @@ def decode_changed(revision: int, row: bytes, bodies: Bodies = PLAIN) -> Stored 
         return stored_of(decode_change(revision, row, bodies))
     key, body, rest = split_change(row)
     return None if body is None else ChangedRow(revision, key, body, rest)
+
+
+def header_part(name: str, value: str) -> bytes:
+    """What the header of an object contains whose label or field of this name has this value, and maybe others'."""
+    return orjson.dumps({name: value})[1:-1]
 
 
 def bounds(resource: GroupResource, namespace: str, after: tuple[str, str] | None) -> tuple[bytes, bytes]:

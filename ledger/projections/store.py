@@ -19,6 +19,7 @@ from ledger.log.refold import Progress
 from ledger.projections import audit
 from ledger.projections.api import FutureRevision, Stored
 from ledger.projections.audit import AuditFold
+from ledger.projections.counts import Counts
 from ledger.projections.history import HISTORY, HistoryFold, version_bounds
 from ledger.projections.state import TABLE as STATE
 from ledger.projections.state import StateFold, decode_stored
@@ -42,6 +43,8 @@ class Store:
         self.read = engine.read
         self._hub = WatchHub(engine.read)
         engine.subscribe(self._hub.publish)
+        self._counts = Counts(self._hub.published)
+        engine.subscribe(self._counts.publish)
 
     @classmethod
     def open(
@@ -125,7 +128,7 @@ class Store:
         read = self.engine.read()
         head = read.head()
         if revision is None or revision == head:
-            return NowView(read, head, self.bodies)
+            return NowView(read, head, self.bodies, self._counts)
         if revision < head:
             return PastView(read, revision, self.bodies)
         read.__exit__(None, None, None)

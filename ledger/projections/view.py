@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from ledger.apimachinery.resource import GroupResource, Key
 from ledger.log.api import Bodies, Read
 from ledger.log.codec import PLAIN, changed_key, number, table_key
-from ledger.projections.api import Stored
+from ledger.projections.api import Joined, Place, Slice, Stored
+from ledger.projections.counts import Counts
 from ledger.projections.history import DELETIONS, GONE, HISTORY, deletion_bounds, version_bounds
-from ledger.projections.state import TABLE, bounds, decode_changed, decode_stored, encoded_key
+from ledger.projections.state import HEAD as ROW
+from ledger.projections.state import (
+    HEADER_LENGTH,
+    TABLE,
+    UID_BYTES,
+    after_uid,
+    bounds,
+    decode_changed,
+    decode_stored,
+    encoded_key,
+)
 
 FEW_CHANGES = 5000  # up to so many changes since, counting looks at them instead of at every object
+SLICE_ROWS = 2000  # looked at in one read; some milliseconds
+SLICE_BYTES = 256 << 10  # of bodies, joined in one read
+NO_ROW = (memoryview(b""), memoryview(b""))
 
 
 class OpenView:
@@ -29,26 +43,134 @@ class OpenView:
     def __exit__(self, *how: Any) -> None:
         self.read.__exit__(*how)
 
+    def scan(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> Iterator[Stored]:
+        raise NotImplementedError
+
+    def select(
+        self,
+        resource: GroupResource,
+        namespace: str,
+        after: Place | None,
+        selects: Callable[[Stored], bool],
+        *,
+        required: bytes = b"",
+        items_max: int = SLICE_ROWS,
+    ) -> Slice:
+        """The objects `selects` chooses among the next 2,000, at most `items_max` of them.
+
+        `required`: what the header of each of them must contain (see state.header_part); the others are not decoded.
+        """
+        items: list[Stored] = []
+        last = after
+        for looked_at, stored in enumerate(self.scan(resource, namespace, after)):
+            if looked_at == SLICE_ROWS or len(items) == items_max:
+                return Slice(items, last)
+            last = (stored.key.namespace, stored.key.name)
+            if selects(stored):
+                items.append(stored)
+        return Slice(items, None)
+
+    def joined(
+        self,
+        resource: GroupResource,
+        namespace: str,
+        after: Place | None,
+        api_version: str,
+        shown: Callable[[Stored], bytes],
+        rows_max: int,
+    ) -> Joined:
+        """The next bodies, some 256 KiB or `rows_max` of them; `shown` makes those that are not in `api_version`."""
+        bodies = [b""]
+        length, last = 0, after
+        for stored in self.scan(resource, namespace, after):
+            if length >= SLICE_BYTES or len(bodies) > rows_max:
+                return Joined(b",".join(bodies), len(bodies) - 1, last)
+            last = (stored.key.namespace, stored.key.name)
+            bodies.append(stored.body if stored.written_in(api_version) else shown(stored))
+            length += len(bodies[-1])
+        return Joined(b",".join(bodies), len(bodies) - 1, None)
+
 
 class NowView(OpenView):
     """The state as the log's end left it."""
 
-    __slots__ = ()
+    __slots__ = ("counts",)
+
+    def __init__(self, read: Read, revision: int, bodies: Bodies, counts: Counts) -> None:
+        super().__init__(read, revision, bodies)
+        self.counts = counts
 
     def get(self, key: Key) -> Stored | None:
         raw = table_key(key.encode())
         row = self.read.get(TABLE, raw)
         return None if row is None else decode_stored(raw, row, self.bodies)
 
-    def scan(
-        self, resource: GroupResource, namespace: str = "", after: tuple[str, str] | None = None
-    ) -> Iterator[Stored]:
+    def scan(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> Iterator[Stored]:
         bodies = self.bodies
         for raw, row in self.read.scan(TABLE, *bounds(resource, namespace, after)):
             yield decode_stored(raw, row, bodies)
 
-    def count(self, resource: GroupResource, namespace: str = "", after: tuple[str, str] | None = None) -> int:
-        return self.read.count(TABLE, *bounds(resource, namespace, after))
+    def select(
+        self,
+        resource: GroupResource,
+        namespace: str,
+        after: Place | None,
+        selects: Callable[[Stored], bool],
+        *,
+        required: bytes = b"",
+        items_max: int = SLICE_ROWS,
+    ) -> Slice:
+        if not required:
+            return super().select(resource, namespace, after, selects, items_max=items_max)
+        items: list[Stored] = []
+        header_length = HEADER_LENGTH.unpack_from
+        previous = NO_ROW
+        rows = self.read.scan_in_place(TABLE, *bounds(resource, namespace, after))
+        for looked_at, (raw, row) in enumerate(rows):
+            if looked_at == SLICE_ROWS or len(items) == items_max:
+                return Slice(items, _place(*previous))
+            previous = raw, row
+            if required in bytes(row[ROW.size : ROW.size + header_length(row, 8)[0]]):
+                stored = decode_stored(bytes(raw), bytes(row), self.bodies)
+                if selects(stored):
+                    items.append(stored)
+        return Slice(items, None)
+
+    def joined(
+        self,
+        resource: GroupResource,
+        namespace: str,
+        after: Place | None,
+        api_version: str,
+        shown: Callable[[Stored], bytes],
+        rows_max: int,
+    ) -> Joined:
+        """As the others, without an object for each row and without a copy but the join."""
+        if self.bodies is not PLAIN:
+            return super().joined(resource, namespace, after, api_version, shown, rows_max)
+        parts: list[bytes | memoryview] = [b""]
+        length, header_length = 0, HEADER_LENGTH.unpack_from
+        mark = after_uid(api_version)  # where a header with a uid says which version the body is in
+        at = ROW.size + UID_BYTES + 2
+        upto = at + len(mark)
+        previous = NO_ROW
+        for raw, row in self.read.scan_in_place(TABLE, *bounds(resource, namespace, after)):
+            if length >= SLICE_BYTES or len(parts) > rows_max:
+                return Joined(b",".join(parts), len(parts) - 1, _place(*previous))
+            previous = raw, row
+            length += len(row)
+            if row[at:upto] == mark:
+                parts.append(row[ROW.size + header_length(row, 8)[0] :])
+            else:
+                stored = decode_stored(bytes(raw), bytes(row))
+                parts.append(stored.body if stored.written_in(api_version) else shown(stored))
+        return Joined(b",".join(parts), len(parts) - 1, None)
+
+    def count(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> int:
+        def counted() -> int:
+            return self.read.count(TABLE, *bounds(resource, namespace, after))
+
+        return counted() if after is not None else self.counts.at(self.revision, resource, namespace, counted)
 
 
 class PastView(OpenView):
@@ -63,9 +185,7 @@ class PastView(OpenView):
     def get(self, key: Key) -> Stored | None:
         return self._as_of(key.encode())
 
-    def scan(
-        self, resource: GroupResource, namespace: str = "", after: tuple[str, str] | None = None
-    ) -> Iterator[Stored]:
+    def scan(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> Iterator[Stored]:
         start, stop = bounds(resource, namespace, after)
         deleted = self._deleted_since(resource, start, stop)
         due = next(deleted, None)
@@ -83,7 +203,7 @@ class PastView(OpenView):
                 yield found
             due = next(deleted, None)
 
-    def count(self, resource: GroupResource, namespace: str = "", after: tuple[str, str] | None = None) -> int:
+    def count(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> int:
         if self.read.head() - self.revision > FEW_CHANGES:
             return sum(1 for _ in self.scan(resource, namespace, after))
         start, stop = bounds(resource, namespace, after)
@@ -119,3 +239,8 @@ class PastView(OpenView):
             if start <= raw < stop:
                 found[raw] = encoded
         return iter(sorted(found.items()))
+
+
+def _place(raw: memoryview, row: memoryview) -> Place:
+    key = Key.decode(encoded_key(bytes(raw), bytes(row)))
+    return key.namespace, key.name

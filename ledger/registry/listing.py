@@ -1,19 +1,17 @@
-"""Lists: which revision a list is served at, paging with continue tokens, and selection without decoding bodies.
+"""Lists: which revision a list is served at, paging, and selection without decoding bodies.
 
-A page reads the state as of its first page's revision, so pages are consistent whatever happens between them. Tokens
-expire all the same (clients and the conformance suite count on it); only /at/ and resourceVersionMatch=Exact reach further back.
+A page reads the state as of its first page's revision, so pages are consistent whatever happens between them.
 """
 
 from __future__ import annotations
 
-import base64
-import json
-import posixpath
-import re
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any
 
+import trio
+
+from ledger.apimachinery.resource import Key
 from ledger.apimachinery.selectors import (
     FieldRequirement,
     FieldSelector,
@@ -24,21 +22,14 @@ from ledger.apimachinery.selectors import (
 )
 from ledger.apimachinery.status import StatusError, bad_request, gone, too_large_resource_version
 from ledger.log.api import Compacted
-from ledger.projections.api import Stored, View
+from ledger.projections.api import Place, Stored, View
+from ledger.projections.state import header_part
 from ledger.projections.store import Store
+from ledger.projections.view import SLICE_ROWS
 from ledger.registry.options import ListOptions, parse_revision
+from ledger.registry.tokens import Token, decode_token, encode_token
 from ledger.scheme.definition import ResourceDefinition, Version
 from ledger.scheme.selectable import UnknownFieldLabel, stored_label
-
-CONTINUE_LIFETIME_S = 300
-TOKEN_VERSION = "meta.k8s.io/v1"
-NOT_BASE64 = re.compile("[^A-Za-z0-9_-]")
-EXPIRED_TOKEN = (
-    "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
-    "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
-    "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
-    "deleted between the time the first chunk was returned and now may show up in the list."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +50,18 @@ class Selection:
         return self.fields.matches({"metadata.name": name, "metadata.namespace": namespace, **fields})
 
     def selects(self, stored: Stored) -> bool:
-        return self.matches(stored.key.name, stored.key.namespace, stored.labels, stored.fields)
+        return not self or self.matches(stored.key.name, stored.key.namespace, stored.labels, stored.fields)
+
+    @property
+    def required(self) -> bytes:
+        """What the stored header of every object it selects contains; empty where nothing can be said."""
+        for one in self.labels.requirements if self.labels is not None else ():
+            if one.operator in ("=", "==", "in") and len(one.values) == 1:
+                return header_part(one.key, one.values[0])
+        for field in self.fields.requirements if self.fields is not None else ():
+            if field.operator == "=" and field.value and not field.field.startswith("metadata."):
+                return header_part(field.field, field.value)
+        return b""
 
 
 EVERYTHING = Selection(None, None)
@@ -94,77 +96,137 @@ class Page:
     remaining: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    revision: int  # -1: whatever is current
-    start: str  # "namespace/name" after which the page begins
-    issued: int  # seconds since 1970
+class Listing:
+    """A list while it is read: slice by slice, each in a read of its own, all of one revision.
+
+    So a list of any length keeps no read open across an await and lets other requests have their turn between two
+    slices. Raises StatusError 400, 410 (expired), 504 (revision to come).
+    """
+
+    __slots__ = (
+        "_after", "_last_item", "_left", "_limit", "_now_s", "_only", "_store", "_taken", "_what", "complete", "page",
+        "selection",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        store: Store,
+        definition: ResourceDefinition,
+        namespace: str,
+        options: ListOptions,
+        selection: Selection,
+        now_s: int,
+    ) -> None:
+        self._store, self._what, self.selection = store, (definition.stored_as, namespace), selection
+        paged = options.limit > 0 or options.continue_
+        self._only = None if paged else _only_key(definition, namespace, selection)
+        self._now_s = now_s
+        # resourceVersion 0: the watch cache gives all it has.
+        self._limit = 0 if options.resource_version == "0" else max(0, options.limit)
+        self._taken = 0
+        self._after: Place | None = None
+        self._last_item: Place = ("", "")
+        self._left: int | None = None  # how many objects there are from `_after` on
+        revision: int | None
+        if options.continue_:
+            if options.resource_version not in ("", "0"):
+                raise bad_request("specifying resource version is not allowed when using continue")
+            token = decode_token(options.continue_, now_s)
+            self._after, self._left = token.after, token.left
+            revision = token.revision if token.revision >= 0 else None
+        else:
+            revision = _revision(store, options)
+        self.page = Page([], -1 if revision is None else revision)
+        self.complete = False  # there is nothing more to read for this answer
+
+    @property
+    def limited(self) -> bool:
+        return self._limit > 0
+
+    def bodies(self, api_version: str, shown: Callable[[Stored], bytes]) -> bytes:
+        """The bodies of the next slice, a comma before each; `shown` makes those of other versions. Without selection."""
+        with self._view() as view:
+            room = self._limit - self._taken if self._limit else SLICE_ROWS
+            found = view.joined(*self._what, self._after, api_version, shown, room)
+            self._count_first(view, found.last)
+            self._took(found.rows, found.last)
+        if self._limit and found.rows == room and found.last is not None:
+            self._end_page(found.last)
+        return found.bodies
+
+    def items(self) -> list[Stored]:
+        """The objects of the next slice, which may be none although more follow."""
+        room = self._limit - self._taken if self._limit else SLICE_ROWS
+        with self._view() as view:
+            if self._only is not None:
+                self.complete = True
+                one = view.get(self._only)
+                return [one] if one is not None and self.selection.selects(one) else []
+            # One more than there is room for: a page names a next one only where something of the selection follows.
+            found = view.select(
+                *self._what, self._after, self.selection.selects, required=self.selection.required, items_max=room + 1
+            )
+            self._count_first(view, found.last)
+        items = found.items
+        more = bool(self._limit) and len(items) > room
+        if more:
+            del items[room:]
+        self._took(len(items), found.last)
+        if items:
+            self._last_item = items[-1].key.namespace, items[-1].key.name
+        if more:
+            self._end_page(self._last_item)
+        return items
+
+    def _view(self) -> AbstractContextManager[View]:
+        try:
+            view = self._store.view(None if self.page.revision < 0 else self.page.revision)
+        except Compacted as compacted:
+            text = f"The provided resource version is too old: the log begins at {compacted.oldest}"
+            raise gone(text) from None
+        self.page.revision = view.revision
+        return view
+
+    def _count_first(self, view: View, last: Place | None) -> None:
+        """How many objects there are from this page on, when it is one of several."""
+        if self._limit and self._left is None and not self.selection and last is not None:
+            self._left = view.count(*self._what, self._after)
+
+    def _took(self, count: int, last: Place | None) -> None:
+        self._taken += count
+        self._after = last
+        if self._left is not None:
+            self._left -= count
+        self.complete = last is None
+
+    def _end_page(self, last: Place) -> None:
+        self.complete = True
+        self.page.remaining = self._left
+        self.page.continue_ = encode_token(Token(self.page.revision, "/".join(last), self._now_s, self._left))
 
 
-def _encode_token(token: _Token) -> str:
-    value = {"v": TOKEN_VERSION, "rv": token.revision, "start": token.start, "t": token.issued}
-    return base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).rstrip(b"=").decode()
-
-
-def _decode_token(text: str) -> _Token:
-    """Raises StatusError 400 for what is no token of this server (DecodeContinue of k8s.io/apiserver/pkg/storage)."""
-    try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except ValueError:
-        odd = NOT_BASE64.search(text)
-        raise _invalid_token(f": illegal base64 data at input byte {odd.start() if odd else len(text) - 1}") from None
-    try:
-        value: Any = json.loads(raw.decode("latin-1"))
-        version, token = value["v"], _Token(int(value["rv"]), str(value["start"]), int(value.get("t", 0)))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        shown = json.dumps(raw[:1].decode("latin-1"))[1:-1].replace('\\"', '"') if raw else ""
-        why = f"invalid character '{shown}' looking for beginning of value" if raw else "unexpected end of JSON input"
-        raise _invalid_token(f": {why}") from None
-    if version != TOKEN_VERSION:
-        raise _invalid_token(f": server does not recognize this encoded version {version}")
-    if not token.revision:
-        raise _invalid_token(f": incorrect encoded start resourceVersion (version {TOKEN_VERSION})")
-    if not token.start:
-        raise _invalid_token(f": encoded start key empty (version {TOKEN_VERSION})")
-    absolute = token.start if token.start.startswith("/") else f"/{token.start}"
-    if posixpath.normpath(absolute) != absolute:
-        raise _invalid_token(f": {token.start}")
-    return token
-
-
-def _invalid_token(why: str) -> StatusError:
-    return bad_request(f"invalid continue token: continue key is not valid{why}")
-
-
-def list_page(
+async def list_page(
     store: Store, definition: ResourceDefinition, namespace: str, options: ListOptions, selection: Selection, now_s: int
 ) -> Page:
-    """The objects a list asks for. Raises StatusError 400, 410 (expired), 504 (revision to come)."""
-    revision, after = _where(store, options, now_s)
-    limit = 0 if options.resource_version == "0" else options.limit  # the watch cache gives all it has
-    with _view(store, revision) as view:
-        return _read(view, definition, namespace, after, limit, selection, now_s)
+    """All objects a list asks for, read slice by slice. Raises what Listing raises."""
+    listing = Listing(store, definition, namespace, options, selection, now_s)
+    page = listing.page
+    page.items = listing.items()
+    while not listing.complete:
+        await trio.lowlevel.checkpoint()
+        page.items += listing.items()
+    return page
 
 
-def _where(store: Store, options: ListOptions, now_s: int) -> tuple[int | None, tuple[str, str] | None]:
-    """The revision to read at (None: now) and the key after which to begin."""
-    if options.continue_:
-        if options.resource_version not in ("", "0"):
-            raise bad_request("specifying resource version is not allowed when using continue")
-        token = _decode_token(options.continue_)
-        namespace, _, name = token.start.rpartition("/")
-        if token.revision >= 0 and now_s - token.issued > CONTINUE_LIFETIME_S:
-            error = gone(EXPIRED_TOKEN)
-            error.list_meta = {"continue": _encode_token(_Token(-1, token.start, now_s))}
-            raise error
-        return (token.revision if token.revision >= 0 else None), (namespace, name)
+def _revision(store: Store, options: ListOptions) -> int | None:
+    """The revision a list names that has to be served at just that one; None: as things stand now."""
     if not options.resource_version:
-        return None, None
+        return None
     revision, head = _wanted(options.resource_version), store.head()
     if revision > head:
         raise too_large_resource_version(revision, head)
     exact = options.match == "Exact" or (not options.match and options.limit > 0 and revision > 0)
-    return (revision if exact else None), None
+    return revision if exact else None
 
 
 def _wanted(resource_version: str) -> int:
@@ -175,33 +237,9 @@ def _wanted(resource_version: str) -> int:
         raise bad_request(f"invalid resource version: {error.message}") from None
 
 
-def _view(store: Store, revision: int | None) -> AbstractContextManager[View]:
-    try:
-        return store.view(revision)
-    except Compacted as compacted:
-        raise gone(f"The provided resource version is too old: the log begins at {compacted.oldest}") from None
-
-
-def _read(
-    view: View,
-    definition: ResourceDefinition,
-    namespace: str,
-    after: tuple[str, str] | None,
-    limit: int,
-    selection: Selection,
-    now_s: int,
-) -> Page:
-    rows = view.scan(definition.stored_as, namespace, after)
-    if selection:
-        rows = (stored for stored in rows if selection.selects(stored))
-    if limit <= 0:
-        return Page(list(rows), view.revision)
-    items: list[Stored] = []
-    for stored in rows:
-        if len(items) == limit:
-            last = items[-1].key
-            token = _encode_token(_Token(view.revision, f"{last.namespace}/{last.name}", now_s))
-            rest = None if selection else view.count(definition.stored_as, namespace, (last.namespace, last.name))
-            return Page(items, view.revision, token, rest)
-        items.append(stored)
-    return Page(items, view.revision)
+def _only_key(definition: ResourceDefinition, namespace: str, selection: Selection) -> Key | None:
+    """The one object that a selection by name can mean."""
+    name = selection.fields.exact("metadata.name") if selection.fields is not None else None
+    if not name or bool(namespace) != definition.namespaced:
+        return None
+    return Key(*definition.stored_as, namespace, name)

@@ -23,6 +23,7 @@ from ledger.wire.stream import Disconnected, PlainStream
 PREFACE_LINE = b"PRI * HTTP/2.0\r\n\r\n"  # a client that knows that we speak HTTP/2 (RFC 9113, section 3.3)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 REMEMBERED_BYTES_MAX = 4096  # of a block of header fields, kept while a connection is idle
+LARGE_CHUNK_BYTES = 64 * 1024  # from here on a copy costs more than sending the frame by itself
 PIPELINED_BYTES_MAX = 64 * 1024  # read ahead while a response streams
 
 
@@ -420,18 +421,27 @@ class StreamedResponse:
     async def _write(self, chunk: bytes) -> None:
         if not chunk:
             return
-        await self._send(b"%x\r\n%b\r\n" % (len(chunk), chunk) if self.chunked else chunk)
+        if not self.chunked:
+            await self._send(chunk)
+        elif len(chunk) < LARGE_CHUNK_BYTES:
+            await self._send(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+        else:
+            await self._send(b"%x\r\n" % len(chunk), chunk, b"\r\n")
         if self.ending:
             self.scope.cancel()
 
-    async def _send(self, framed: bytes) -> None:
+    async def _send(self, *framed: bytes) -> None:
         """Sends, after the head where it was not sent yet. One at a time: the first two may come from two tasks."""
         await trio.lowlevel.checkpoint_if_cancelled()  # a stream that ended at once: the head is not the listener's
         while self.writing:
             await self.waiting.park()
         head, self.head = self.head, b""
         self.writing = True
-        await self.http1.stream.send(head + framed if head else framed)
+        if head:
+            await self.http1.stream.send(head + framed[0])
+            framed = framed[1:]
+        for each in framed:
+            await self.http1.stream.send(each)
         self.writing = False
         self.waiting.unpark()
 
