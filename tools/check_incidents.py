@@ -20,7 +20,7 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +28,8 @@ import orjson
 import yaml
 
 from ledger.apimachinery.resource import Key, Object, Schema
-from ledger.log.event import Change
+from ledger.log.event import EXISTENCE, Change
+from ledger.projections.unknowable import Gap, ResourceGap, gaps, resource_gaps, schema_gaps
 from ledger.replay.importer.base import Base, read_base
 from ledger.replay.importer.report import Report
 from ledger.replay.importer.run import import_log
@@ -40,7 +41,7 @@ from ledger.scheme.scheme import Scheme, builtin
 
 @dataclass(slots=True)
 class Comparison:
-    """One snapshot against the imported state at its revision."""
+    """One snapshot against the imported state at its revision, and against what the import lists as unknowable."""
 
     name: str
     revision: int
@@ -49,22 +50,60 @@ class Comparison:
     differ: list[Key] = field(default_factory=list)
     missing: list[Key] = field(default_factory=list)
     extra: list[Key] = field(default_factory=list)
-    unadmitted: list[Key] = field(default_factory=list)  # of those, what the import believed to know
+    listed: set[Key] = field(default_factory=set)  # objects, of the snapshot or the state, that are unknowable
+    listed_equal: list[Key] = field(default_factory=list)  # of those, what came back equal all the same
+    unlisted: list[Key] = field(default_factory=list)  # what is not equal and not listed
+    beyond: list[Key] = field(default_factory=list)  # of the listed, what differs in other fields than it is listed for
 
     @property
     def share(self) -> float:
         return self.equal / self.objects
 
-    def line(self) -> str:
-        def by_resource(keys: list[Key]) -> str:
-            counts = Counter(key.resource for key in keys)
-            return ", ".join(f"{resource} {count}" for resource, count in sorted(counts.items())) or "-"
+    @property
+    def knowable(self) -> int:
+        """How many of the snapshot's objects the import does not list."""
+        return self.objects - len(self.listed & self._expected)
 
+    @property
+    def knowable_share(self) -> float:
+        return (self.equal - len(self.listed_equal)) / self.knowable if self.knowable else 1.0
+
+    _expected: set[Key] = field(default_factory=set)
+
+    def expect(self, snapshot: Base) -> None:
+        self._expected = set(snapshot.objects)
+
+    def add(self, key: Key, found: Object | None, expected: Object | None, fields: tuple[str, ...] = ()) -> None:
+        """Counts one object: as it was found, as it should be (None: not there), and what it is listed for."""
+        equal = found is not None and expected is not None and comparable(found) == comparable(expected)
+        self.equal += equal
+        if not equal:
+            place = self.differ if found and expected else self.missing if expected else self.extra
+            place.append(key)
+        if fields:
+            self.listed.add(key)
+            if equal:
+                self.listed_equal.append(key)
+            elif EXISTENCE not in fields and not (found and expected and only_in(found, expected, fields)):
+                self.beyond.append(key)
+        elif not equal:
+            self.unlisted.append(key)
+
+    def line(self) -> str:
         return (
             f"  {self.name:6} rv {self.revision:<6} {self.equal:4} of {self.objects:4} equal {self.share:8.2%}"
             f"   differ: {by_resource(self.differ)}   missing: {by_resource(self.missing)}"
-            f"   extra: {by_resource(self.extra)}   not admitted: {len(self.unadmitted)}"
+            f"   extra: {by_resource(self.extra)}\n"
+            f"         not listed:  {self.equal - len(self.listed_equal):4} of {self.knowable:4} equal"
+            f" {self.knowable_share:8.2%}   not equal and not listed: {by_resource(self.unlisted)}\n"
+            f"         listed:      {len(self.listed):4}, of which {len(self.listed_equal)} came back equal:"
+            f" {by_resource(self.listed_equal)}   differ beyond what they are listed for: {by_resource(self.beyond)}"
         )
+
+
+def by_resource(keys: Iterable[Key]) -> str:
+    counts = Counter(key.resource for key in keys)
+    return ", ".join(f"{resource} {count}" for resource, count in sorted(counts.items())) or "-"
 
 
 def snapshots(folder: Path, scheme: Scheme) -> list[tuple[str, Base]]:
@@ -78,15 +117,19 @@ def check(folder: Path, scheme: Scheme, audit: list[str] | None = None) -> tuple
     paths = audit or sorted(str(path) for path in folder.glob("audit*.jsonl.gz") if "webhook" not in path.name)
     report, entries = import_log(paths, read_base(str(folder / "base.json.gz"), scheme), scheme)
     given = [change for entry in entries for change in entry.changes]
-    changes = iter(sorted(given, key=lambda change: change.revision))
+    rules = resource_gaps(report.to_json())
+    changes = sorted(given, key=lambda change: change.revision)
     state: State = {}
+    last: dict[Key, Change] = {}
     comparisons = []
-    waiting = next(changes, None)
+    done = 0
     for name, snapshot in snapshots(folder, scheme):
-        while waiting is not None and waiting.revision <= snapshot.revision:
-            apply_change(state, waiting)
-            waiting = next(changes, None)
-        comparisons.append(compare(name, snapshot, state))
+        while done < len(changes) and changes[done].revision <= snapshot.revision:
+            apply_change(state, changes[done])
+            last[changes[done].key] = changes[done]
+            done += 1
+        listed = gaps([*last.values(), *changes[done:]], snapshot.revision)
+        comparisons.append(compare(name, snapshot, state, listed, [*rules, *schema_gaps(listed)]))
     check_order(given)
     return report, comparisons
 
@@ -100,21 +143,36 @@ def check_order(changes: list[Change]) -> None:
         last[change.key] = change.revision
 
 
-def compare(name: str, snapshot: Base, state: State) -> Comparison:
+def compare(name: str, snapshot: Base, state: State, gaps: dict[Key, Gap], rules: list[ResourceGap]) -> Comparison:
+    """`gaps` and `rules` are what the import lists as unknowable at that revision."""
     result = Comparison(name, snapshot.revision, len(snapshot.objects))
+    result.expect(snapshot)
     for key, expected in snapshot.objects.items():
-        known = state.get(key)
-        if known is None:
-            result.missing.append(key)
-        elif comparable(shown(state, key)) == comparable(expected):
-            result.equal += 1
-        else:
-            result.differ.append(key)
-            if not known.unsure:
-                result.unadmitted.append(key)
-    result.extra = [key for key in state if key not in snapshot.objects and key[:2] in snapshot.covered]
-    result.unadmitted += [key for key in result.extra if not state[key].unsure]
+        found = shown(state, key) if key in state else None
+        result.add(key, found, expected, listed_fields(key, snapshot.revision, gaps, rules))
+    for key in state:
+        if key not in snapshot.objects and key[:2] in snapshot.covered:
+            result.add(key, shown(state, key), None, listed_fields(key, snapshot.revision, gaps, rules))
     return result
+
+
+def listed_fields(key: Key, revision: int, gaps: dict[Key, Gap], rules: list[ResourceGap]) -> tuple[str, ...]:
+    of_resource = [field for rule in rules if rule.covers(key, revision) for field in rule.fields]
+    return (*of_resource, *(gaps[key].fields if key in gaps else ()))
+
+
+def only_in(found: Object, expected: Object, fields: tuple[str, ...]) -> bool:
+    """Whether the two are equal but for these fields."""
+    if "*" in fields:
+        fields = ("metadata", *{*found, *expected} - {"metadata", "apiVersion", "kind"})
+    left, right = orjson.loads(comparable(found)), orjson.loads(comparable(expected))
+    for path in fields:
+        for obj in (left, right):
+            inner, steps = obj, path.split(".")
+            for step in steps[:-1]:
+                inner = inner.get(step) or {}
+            inner.pop(steps[-1], None)
+    return bool(left == right)
 
 
 def shown(state: State, key: Key) -> Object:
@@ -159,13 +217,16 @@ def served(folder: Path, scheme: Scheme) -> Iterator[Comparison]:
         try:
             assert server.stdout is not None
             server.stdout.readline()
-            yield from _through(config, folder, scheme)
+            for outcome, snapshot, listed in _through(config, folder, scheme):
+                asked = ["replay", "info", "--unknowable", "--at", str(snapshot.revision), "-o", "json", "-q"]
+                told = subprocess.run([*ledger, *asked, "--data-dir", directory], check=True, stdout=subprocess.PIPE)
+                yield _compare_listed(outcome, snapshot, listed, orjson.loads(told.stdout))
         finally:
             server.terminate()
             server.wait()
 
 
-def _through(config: str, folder: Path, scheme: Scheme) -> Iterator[Comparison]:
+def _through(config: str, folder: Path, scheme: Scheme) -> Iterator[tuple[Comparison, Base, dict[Key, Object]]]:
     cluster = yaml.safe_load(Path(config).read_text())
     url = cluster["clusters"][0]["cluster"]["server"]
     user = cluster["users"][0]["user"]
@@ -185,19 +246,27 @@ def _through(config: str, folder: Path, scheme: Scheme) -> Iterator[Comparison]:
             for item in items:
                 meta = item["metadata"]
                 listed[Key(group, resource, meta.get("namespace", ""), meta["name"])] = item
-        yield _compare_listed(result, snapshot, listed)
+        yield result, snapshot, listed
 
 
-def _compare_listed(result: Comparison, snapshot: Base, listed: dict[Key, Object]) -> Comparison:
-    for key, expected in snapshot.objects.items():
-        kind = {name: expected[name] for name in ("apiVersion", "kind")}  # items of built-ins carry none
-        if key not in listed:
-            result.missing.append(key)
-        elif comparable({**kind, **listed[key]}) == comparable(expected):
-            result.equal += 1
-        else:
-            result.differ.append(key)
-    result.extra = [key for key in listed if key not in snapshot.objects]
+def _compare_listed(result: Comparison, snapshot: Base, listed: dict[Key, Object], unknowable: Object) -> Comparison:
+    """`unknowable` is what `ledger replay info --unknowable -o json` answers."""
+    result.expect(snapshot)
+    told = {
+        (one["object"]["gvr"], one["object"].get("namespace", ""), one["object"]["name"]): tuple(one["fields"])
+        for one in unknowable["objects"]
+    }
+    for key in snapshot.objects.keys() | listed.keys():
+        expected = snapshot.objects.get(key)
+        found = listed.get(key)
+        if found and expected:  # items of built-ins carry no kind
+            found = {**{name: expected[name] for name in ("apiVersion", "kind")}, **found}
+        gvr = f"{key.group}/{key.resource}" if key.group else key.resource
+        fields = told.get((gvr, key.namespace, key.name), ())
+        for one in unknowable["resources"]:
+            if (one["group"], one["resource"]) == key[:2] and one["namespace"] in ("", key.namespace):
+                fields = (*fields, *one["fields"])
+        result.add(key, found, expected, fields)
     return result
 
 
@@ -230,7 +299,7 @@ def main() -> int:
 
 def report_on(one: Comparison, verbose: bool) -> None:
     print(one.line())
-    for what in ("differ", "missing", "extra", "unadmitted") if verbose else ():
+    for what in ("differ", "missing", "extra", "unlisted", "beyond", "listed_equal") if verbose else ():
         for key in getattr(one, what):
             print(f"      {what:10} {key}")
 

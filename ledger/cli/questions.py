@@ -12,6 +12,7 @@ from ledger.cli.explain import explain
 from ledger.cli.output import Out, check_strict, paged
 from ledger.cli.source import moment, open_past
 from ledger.log.event import Event
+from ledger.projections.unknowable import ResourceGap, import_report, resource_gaps
 from ledger.replay.comparison import ObjectDifference, Scope, changed_objects
 from ledger.replay.export import record_of
 from ledger.replay.listing import Seen, columns_and_rows, objects_at
@@ -24,12 +25,15 @@ from ledger.replay.printing.differences import difference_lines, header_lines, n
 from ledger.replay.printing.overviews import overview_lines
 from ledger.replay.requests import happening
 from ledger.replay.targets import Target, parse_targets
+from ledger.replay.unknowable import unknowable
 
 
 def info(options: argparse.Namespace) -> int:
     with open_past(options) as past, paged(options) as out:
         if options.explain:
             return explain(past, options, "every request, every change")
+        if options.unknowable:
+            return _unknowable(past, options, out)
         found = overview(past, quality=options.quality)
         if out.format in MACHINE:
             answer = documents.overview_json(found, past, options.quality)
@@ -39,6 +43,18 @@ def info(options: argparse.Namespace) -> int:
         else:
             out.lines(overview_lines(found, past, str(options.data_dir)))
         check_strict(options, bool(found.changes["inferred"] or found.changes["unknown"]))
+    return 0
+
+
+def _unknowable(past: Past, options: argparse.Namespace, out: Out) -> int:
+    at = moment(past, options.at, options)
+    found = unknowable(past, at.revision, import_report(past.store))
+    if out.format in MACHINE:
+        out.encoded({"apiVersion": documents.API_VERSION, "kind": "Unknowable", **documents.unknowable_json(found)})
+    else:
+        out.table(rows.GAP_COLUMNS, rows.gap_rows(found))
+        out.note(f"{len(found.resources)} resources and {len(found.objects):,} objects at rv {at.revision}")
+    check_strict(options, bool(found.resources or found.objects))
     return 0
 
 
@@ -67,10 +83,20 @@ def get(options: argparse.Namespace) -> int:
             out.lines(f"{target.resource}/{one.obj['metadata'].get('name', '')}" for target, one in everything)
         else:
             _tables(found, at, out)
+        for gap in _of_resources(past, [target for target, _ in found], at.revision):
+            out.note(f"{gap.resource}: {gap.why}; since rv {gap.after} they may be missing, changed or left over")
         if not everything:
             out.note(f"no {', '.join(target.definition.resource for target, _ in found)} at rv {at.revision}")
-        check_strict(options, any(one.confidence != "known" for _, one in everything))
+        doubtful = any(one.confidence != "known" for _, one in everything)
+        check_strict(options, doubtful or bool(_of_resources(past, targets, at.revision)))
         return 0
+
+
+def _of_resources(past: Past, targets: list[Target], revision: int) -> list[ResourceGap]:
+    """What the log does not tell of whole resources that were asked for."""
+    asked = {target.resource for target in targets}
+    gaps = resource_gaps(import_report(past.store))
+    return [gap for gap in gaps if gap.resource in asked and gap.after < revision]
 
 
 def _merged(targets: list[Target]) -> Iterator[Target]:

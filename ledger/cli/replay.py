@@ -24,6 +24,7 @@ OUTPUTS = ("table", "wide", "yaml", "json", "jsonl", "name", "tsv")
 QUESTIONS = """\
 what happened    ledger replay log -n shop --from -1h            requests, newest first, with what each changed
 what is in it    ledger replay info --quality                    range, writers, kinds, and what cannot be known
+what is not      ledger replay info --unknowable --at 21:17      objects and fields of a moment that the log does not tell
 what was         ledger replay get pods -n shop --at 21:17:13    kubectl's table at any moment
 what differs     ledger replay diff 890 1202 -n shop             field by field, with the request behind each
 since when       ledger replay history cm/orders-config --path data.PORT    every value and who gave it
@@ -222,6 +223,8 @@ def _show(parser: Parser) -> None:
 def _info(parser: Parser) -> None:
     _explain(parser)
     parser.add_argument("--quality", action="store_true", help="each change that is inferred or unknown")
+    parser.add_argument("--unknowable", action="store_true", help="what the log does not tell of a moment")
+    parser.add_argument("--at", default="end", metavar="T", help="the moment, with --unknowable")
 
 
 def _import(parser: Parser) -> None:

@@ -17,6 +17,7 @@ from ledger.handlers.moments import Moments
 from ledger.handlers.patch import patch
 from ledger.handlers.paths import page_not_found
 from ledger.handlers.routes import Route, not_allowed, route
+from ledger.handlers.untold import Untold
 from ledger.handlers.update import update
 from ledger.handlers.watch import watch
 from ledger.registry.options import boolean, query_of
@@ -38,7 +39,8 @@ class Resources:
     """The handler of /api/v1/... and /apis/GROUP/VERSION/....
 
     `special` holds the handlers of endpoints that are no plain objects (reviews, tokens, scale, eviction ...), by
-    (group, resource, subresource); `documents` answers everything that is no resource.
+    (group, resource, subresource); `documents` answers everything that is no resource; `untold` warns of what an imported
+    ledger does not hold.
     """
 
     def __init__(
@@ -48,9 +50,10 @@ class Resources:
         documents: Handler,
         special: Mapping[tuple[str, str, str], Verb],
         read_only: bool = False,
+        untold: Untold | None = None,
     ) -> None:
         self.api, self.moments, self.documents, self.special = api, moments, documents, special
-        self.read_only = read_only
+        self.read_only, self.untold = read_only, untold
         self._routes: dict[tuple[str, str], Route] = {}  # of (method, path), by the kinds of `_routed_by`
         self._routed_by: Scheme | None = None
 
@@ -107,6 +110,9 @@ class Resources:
             if revision is not None:
                 call.request.scratch["revision"] = revision
             return await handler(self.api, call)
+        if self.untold is not None:
+            stored_as = found.definition.stored_as
+            warn(call.request, self.untold.warnings(stored_as, found.namespace, found.name, revision))
         if found.verb == "watch" or (found.verb == "list" and boolean(query_of(call.request), "watch")):
             if "watch" not in found.definition.verbs:
                 raise not_allowed()

@@ -22,7 +22,7 @@ from cbor2 import dumps, loads
 from ledger.apimachinery.http import User
 from ledger.apimachinery.resource import Key
 from ledger.log.api import Bodies, Stamp
-from ledger.log.event import Change, Event
+from ledger.log.event import NO_WINDOW, Change, Event
 
 FORMAT = 1
 UPCASTS: dict[int, Callable[[list[Any]], list[Any]]] = {}  # format n -> the row in format n + 1
@@ -124,21 +124,34 @@ def encode_change(change: Change, key: bytes, event: Event, position: int, seale
                 change.previous,
                 change.confidence,
                 change.note,
+                *_doubts_row(change),
             ]
         )
     )
 
 
+def _doubts_row(change: Change) -> list[Any]:
+    """Only an import's changes have any: the others' rows end before."""
+    if not change.doubts and change.window == NO_WINDOW:
+        return []
+    return [change.doubts, change.window]
+
+
 def decode_change(revision: int, row: bytes, bodies: Bodies = PLAIN) -> Change:
     key_bytes, sealed, rest = split_change(row)
     key = Key.decode(key_bytes)
-    uid, api_version, kind, labels, fields, previous, confidence, note = decode_rest(rest)
+    uid, api_version, kind, labels, fields, previous, confidence, note, *doubted = decode_rest(rest)
     body = None if sealed is None else bodies.open(key, uid, sealed)
-    return Change(key, body, uid, api_version, kind, labels, fields, None, revision, previous, confidence, note)
+    change = Change(key, body, uid, api_version, kind, labels, fields, None, revision, previous, confidence, note)
+    if doubted:
+        change.doubts, change.window = tuple(doubted[0]), tuple(doubted[1])
+    return change
 
 
 def decode_rest(rest: bytes) -> list[Any]:
-    """uid, API version, kind, labels, fields, previous, confidence, note: what follows the body in a change's row."""
+    """What follows the body in a change's row: uid, API version, kind, labels, fields, previous, confidence, note;
+    behind them, where an import was in doubt, doubts and window.
+    """
     return _current(loads(rest))[1:]
 
 

@@ -16,6 +16,10 @@ from typing import NamedTuple
 from ledger.apimachinery.http import Request, User
 from ledger.apimachinery.resource import Key
 
+IMPORTED = "Imported"  # stage of events that an import made up: they are no request of their own
+NO_WINDOW = (0, 0)
+EXISTENCE = "existence"  # among a change's doubts: a request that may have deleted the object, or not
+
 
 @dataclass(slots=True)
 class Change:
@@ -37,12 +41,15 @@ class Change:
     previous: int = 0  # revision of the state this one replaced; 0: there was none. Given by the engine
     confidence: str = ""  # "": known; "inferred": an import concluded it; "unknown": it took place, not what it left
     note: str = ""  # how an import concluded it
+    doubts: tuple[str, ...] = ()  # paths of what the log does not tell of it: "status.conditions", "*", EXISTENCE
+    window: tuple[int, int] = NO_WINDOW  # between which revisions (both included) it took place, where that is a guess
 
     def at(self, revision: int, previous: int) -> Change:
-        return Change(*_before_revision(self), revision, previous, self.confidence, self.note)  # type: ignore[call-arg]
+        after = (self.confidence, self.note, self.doubts, self.window)
+        return Change(*_before_revision(self), revision, previous, *after)  # type: ignore[call-arg]
 
 
-_before_revision = attrgetter(*[each.name for each in fields(Change)][:-4])
+_before_revision = attrgetter(*[each.name for each in fields(Change)][:-6])
 
 
 class Guard(NamedTuple):

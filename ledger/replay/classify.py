@@ -9,7 +9,6 @@ from ledger.log.event import Event
 INTENT, REACTION, STATUS, HEARTBEAT, EVENT = "intent", "reaction", "status", "heartbeat", "event"
 READ, REFUSED, DRY_RUN, REVIEW, IMPORT = "read", "refused", "dry-run", "review", "import"
 
-IMPORTED = "Imported"  # stage of events that an import made up: they are no request of their own
 
 CLASSES = (INTENT, REACTION, STATUS, HEARTBEAT, EVENT, READ, REFUSED, DRY_RUN, REVIEW, IMPORT)
 SHOWN_FIRST = frozenset({INTENT, REFUSED, DRY_RUN})  # what `log` shows unless told otherwise

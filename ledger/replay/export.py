@@ -10,8 +10,7 @@ import orjson
 from ledger.apimachinery.http import User
 from ledger.apimachinery.resource import Object
 from ledger.apimachinery.times import rfc3339_micro
-from ledger.log.event import Event
-from ledger.replay.classify import IMPORTED
+from ledger.log.event import IMPORTED, Event
 from ledger.replay.past import Past, decode
 from ledger.replay.requests import object_key
 

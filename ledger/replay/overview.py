@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 
 from ledger.apimachinery.resource import Key
-from ledger.log.event import Event
-from ledger.replay.classify import IMPORTED, READ, READ_VERBS, class_of
+from ledger.log.event import IMPORTED, Event
+from ledger.replay.classify import READ, READ_VERBS, class_of
 from ledger.replay.past import Past
 
 DOUBTS_MAX = 100_000  # of a kind: enough to list, and bounded

@@ -8,10 +8,9 @@ from functools import lru_cache
 import orjson
 
 from ledger.apimachinery.resource import GroupResource, Key, Object
-from ledger.log.event import Change, Event
+from ledger.log.event import IMPORTED, Change, Event
 from ledger.projections.api import Stored, View
 from ledger.projections.store import Store
-from ledger.replay.classify import IMPORTED
 from ledger.replay.kinds import CRDS, Kinds, kinds_of
 from ledger.replay.reread import reread
 from ledger.scheme.scheme import Scheme, builtin

@@ -11,8 +11,8 @@ import orjson
 
 from ledger.apimachinery.resource import GroupResource, Key, Object, Schema
 from ledger.apimachinery.selectors import LabelSelector
-from ledger.log.event import Change, Event
-from ledger.replay.classify import DRY_RUN, IMPORTED, REFUSED, SHOWN_FIRST, class_of, is_machinery
+from ledger.log.event import IMPORTED, Change, Event
+from ledger.replay.classify import DRY_RUN, REFUSED, SHOWN_FIRST, class_of, is_machinery
 from ledger.replay.fielddiff import Difference, difference
 from ledger.replay.importer.record import STORED_AS
 from ledger.replay.moments import Moment

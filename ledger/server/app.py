@@ -56,6 +56,7 @@ from ledger.handlers.root import root_handler
 from ledger.handlers.scale import scale
 from ledger.handlers.statusz import flagz_handler, statusz_handler
 from ledger.handlers.tokens import TokenIssuer, openid_handlers, token_verb
+from ledger.handlers.untold import Untold
 from ledger.handlers.version import version_handler
 from ledger.log.event import Event
 from ledger.outbound.exchange import Caller
@@ -203,7 +204,8 @@ def build(
     special["", "pods", "eviction"] = evict
     special |= _connections(Outside(caller, Cluster(store), _kubelets(config), config.read_only), authorize)
     special["", "componentstatuses", ""] = component_statuses(COMPONENTS)
-    handler = Resources(api, moments, Paths(exact, prefixes), special, config.read_only)
+    untold = Untold(store) if config.read_only else None
+    handler = Resources(api, moments, Paths(exact, prefixes), special, config.read_only, untold)
     # A ledger that is only read records nothing of its readers: it may be another server's, or evidence.
     flood = Flood(ignore if config.read_only else store.note)
     recorder = Recorder(

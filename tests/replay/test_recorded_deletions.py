@@ -40,4 +40,4 @@ def test_the_same_log_at_level_Metadata_admits_that_it_does_not_know(tmp_path: P
     assert report.known == 0, "no answer is in the log, so nothing of it is known for certain"
     first = comparisons[0]
     assert [key.name for key in first.missing] == ["gen-f6szz"], "a generated name is in no request"
-    assert not first.extra and not first.unadmitted
+    assert not first.extra and not first.unlisted

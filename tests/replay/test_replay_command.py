@@ -400,6 +400,17 @@ def test_info_and_quality(ask: Any) -> None:
     assert ask("info -o json").json["imported"]["records"] == 10
 
 
+def test_info_tells_what_cannot_be_known_at_a_moment(ask: Any) -> None:
+    assert ask("info --unknowable --at 30").out == ""
+    answer = ask("info --unknowable --at 33")
+    assert answer.rows[1][:3] == ["shop/configmaps/conf", "31", "existence, *"]
+    assert answer.rows[1][3].startswith("changed between rv 31 and 39")
+    (gap,) = ask("info --unknowable --at 33 -o json").json["objects"]
+    assert (gap["object"]["name"], gap["fields"], gap["since"]) == ("conf", ["existence", "*"], "31")
+    assert ask("info --unknowable --at 33 --strict").code == 4
+    assert ask("info --unknowable --at 30 --strict").code == 0
+
+
 def test_strict_refuses_answers_that_rest_on_guesses(ask: Any) -> None:
     assert ask("history cm/conf --strict").code == 4
     assert ask("history cm/conf --strict --at 30").code == 0

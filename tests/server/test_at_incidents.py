@@ -30,6 +30,7 @@ def test_every_recorded_object_comes_back_at_its_revision(name: str) -> None:
         assert outcome.equal == outcome.objects > 0
 
 
-def test_what_a_thin_policy_never_recorded_is_missing_rather_than_made_up() -> None:
+def test_of_a_thin_policy_all_comes_back_but_what_info_lists_as_unknowable() -> None:
     for outcome in served(INCIDENTS / "crashloop-cloud", builtin()):
         assert {key.resource for key in outcome.missing} <= {"events"}, outcome.name
+        assert outcome.knowable_share == 1.0 and not outcome.unlisted and not outcome.beyond, outcome.line()

@@ -30,6 +30,9 @@ class Base:
         tuple[tuple[str, str], str], ...
     ] = ()  # ((group, version), resource) of each list, as it was asked for
 
+    def revisions(self) -> dict[Key, int]:
+        return {key: revision_of(obj["metadata"]) for key, obj in self.objects.items()}
+
 
 def read_base(path: str, scheme: Scheme) -> Base:
     """Reads a recorded snapshot (all resources at one revision) or the List of `kubectl get ... -o json`.

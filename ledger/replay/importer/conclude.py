@@ -11,14 +11,17 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any, NamedTuple
 
-from ledger.apimachinery.resource import GVR, Key, Object
+from ledger.apimachinery.resource import GroupResource, Key, Object
 from ledger.apimachinery.selectors import LabelSelector, parse_field_selector, parse_label_selector
 from ledger.apimachinery.times import rfc3339
-from ledger.log.event import Change
+from ledger.log.event import EXISTENCE, Change
+from ledger.replay.importer.doubts import ALL, Doubts, altered_by, both, in_doubt, without
+from ledger.replay.importer.naming import generate_name
 from ledger.replay.importer.patched import Patched, after_patch
 from ledger.replay.importer.record import Facts, query_of
 from ledger.replay.importer.rules import Effect, Step, item_key, lives_on
 from ledger.replay.importer.stored import Known, SelectableFields, State, change_of, core_event, removal_of
+from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.scheme import Scheme
 
 INFERRED, UNKNOWN = "inferred", "unknown"
@@ -32,17 +35,32 @@ class Context(NamedTuple):
     state: State
     fields: SelectableFields
     scheme: Scheme
+    custom: Callable[[GroupResource], ResourceDefinition | None]  # as its CRD defines it by then
+    ended: set[Key]  # objects that were there once, and are not now
     base: dict[tuple[Key, int], Object]  # objects of the snapshot by key and revision: they win over what is concluded
 
-    def put(self, key: Key, obj: Object, revision: int, confidence: str = "", note: str = "") -> Change:
+    def put(
+        self, key: Key, obj: Object, revision: int, confidence: str = "", note: str = "", doubts: Doubts = ()
+    ) -> Change:
+        """With a whole part in doubt it is unknown, whatever `confidence` says."""
         shown = self.base.get((key, revision))
         if shown is not None:
-            obj, confidence = shown, INFERRED if confidence else ""
-        return change_of(key, obj, revision, self.fields, like=self.state.get(key), confidence=confidence, note=note)
+            obj, confidence, doubts = shown, INFERRED if confidence else "", ()
+        return change_of(
+            key,
+            obj,
+            revision,
+            self.fields,
+            like=self.state.get(key),
+            confidence=UNKNOWN if any("." not in one for one in doubts) else confidence,
+            note=note,
+            doubts=doubts,
+        )
 
-    def gone(self, key: Key, revision: int, note: str = "", confidence: str = INFERRED) -> Change:
+    def gone(self, key: Key, revision: int, note: str = "", doubts: Doubts = ()) -> Change:
         known = self.state.get(key)
-        return removal_of(key, revision, known, confidence=confidence if note else "", note=note)
+        confidence = UNKNOWN if doubts else INFERRED if note else ""
+        return removal_of(key, revision, known, confidence=confidence, note=note, doubts=doubts)
 
 
 Conclusion = Callable[[Step, tuple[int, ...], Facts, Context], list[Change]]
@@ -74,25 +92,24 @@ def metadata_only(step: Step, revisions: tuple[int, ...], facts: Facts, context:
     known = context.state.get(step.key)
     obj = known.decoded() if known else {}
     obj["metadata"] = facts.meta
-    confidence, note = (INFERRED, "answered with metadata only; spec and status as before")
-    if known is None or known.unsure:
-        confidence, note = UNKNOWN, "answered with metadata only; spec and status are not in the log"
-    return [context.put(step.key, obj, revisions[0], confidence, note)]
+    doubts = without(known.doubts, ["metadata"]) if known else ALL
+    note = "answered with metadata only; spec and status " + ("are not in the log" if doubts else "as before")
+    return [context.put(step.key, obj, revisions[0], INFERRED, note, doubts)]
 
 
 def scale(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context) -> list[Change]:
     known = context.state.get(step.key)
     if known is None:
-        obj = _stub(step, facts, context.scheme)
-        return [context.put(step.key, obj, revisions[0], UNKNOWN, "scaled; the object is not in the log")]
+        obj = _stub(step, facts, context)
+        return [context.put(step.key, obj, revisions[0], UNKNOWN, "scaled; the object is not in the log", ALL)]
     obj = known.decoded()
     spec = obj.setdefault("spec", {})
     wanted = ((facts.answer or {}).get("spec") or {}).get("replicas", 0)  # Go leaves a 0 out
     if spec.get("replicas") != wanted:
         spec["replicas"] = wanted
         _next_generation(obj["metadata"])
-    confidence = UNKNOWN if known.unsure else INFERRED
-    return [context.put(step.key, obj, revisions[0], confidence, "answered with a Scale: generation concluded")]
+    doubts = without(known.doubts, ["spec.replicas"])
+    return [context.put(step.key, obj, revisions[0], INFERRED, "answered with a Scale: generation concluded", doubts)]
 
 
 def _next_generation(meta: Object) -> None:
@@ -132,19 +149,28 @@ def selected(step: Step, revisions: tuple[int, ...], facts: Facts, context: Cont
     query = query_of(facts.uri)
     labels = parse_label_selector(query.get("labelSelector", [""])[0])
     fields = parse_field_selector(query.get("fieldSelector", [""])[0])
-    targets, doubtful = [], False
+    targets, doubtful = [], []
     for key, known in context.state.items():
         if key[:2] != step.key[:2] or (step.key.namespace and key.namespace != step.key.namespace):
             continue
-        if known.unsure and not labels.empty:
-            doubtful = True
+        if not labels.empty and in_doubt(known.doubts, "metadata.labels"):
+            if EXISTENCE not in known.doubts:
+                doubtful.append(key)
             continue
         if _selects(labels, known) and fields.matches({"metadata.name": key.name, "metadata.namespace": key.namespace}):
             targets.append(key)
     note = "matched the selector of a deletecollection whose answer is not in the log; placed by time"
-    if doubtful:
-        note += "; of some objects the labels are not known"
-    return _delete_all(targets, revisions, facts, context, note)
+    changes = _delete_all(targets, revisions, facts, context, note)
+    for index, key in enumerate(doubtful, len(changes)):
+        revision = revisions[index] if index < len(revisions) else 0
+        changes.append(_perhaps_deleted(key, revision, context))
+    return changes
+
+
+def _perhaps_deleted(key: Key, revision: int, context: Context) -> Change:
+    known = context.state[key]
+    note = "perhaps deleted with its collection: its labels, which the selector asks for, are not in the log"
+    return context.put(key, known.decoded(), revision, UNKNOWN, note, (EXISTENCE, *known.doubts))
 
 
 def _selects(labels: LabelSelector, known: Known) -> bool:
@@ -162,10 +188,22 @@ def _delete_all(
 
 
 def _delete_one(key: Key, revision: int, facts: Facts, context: Context, note: str) -> Change:
-    obj = terminating(key, context.state[key].decoded(), facts)
+    known = context.state[key]
+    before = known.decoded()
+    already = "deletionTimestamp" in before["metadata"]
+    obj = terminating(key, before, facts)
     if lives_on(key, obj):
-        return context.put(key, obj, revision, INFERRED, f"terminating: {note}")
+        timed = () if already else _timed(facts, "metadata.deletionTimestamp")
+        return context.put(key, obj, revision, INFERRED, f"terminating: {note}", both(known.doubts, timed))
     return context.gone(key, revision, note)
+
+
+def _timed(facts: Facts, path: str) -> Doubts:
+    """A time that the server wrote, in whole seconds, is in doubt where a second began during the request.
+
+    It is taken as the time of the request: most of a slow write is spent waiting for the store, after that.
+    """
+    return () if facts.received // 1_000_000 == facts.answered // 1_000_000 else (path,)
 
 
 def terminating(key: Key, obj: Object, facts: Facts) -> Object:
@@ -178,7 +216,7 @@ def terminating(key: Key, obj: Object, facts: Facts) -> Object:
             meta["deletionGracePeriodSeconds"] = shorter
         return obj
     grace = _grace_seconds(obj, options.get("gracePeriodSeconds")) if key[:2] == ("", "pods") else 0
-    meta["deletionTimestamp"] = rfc3339(facts.answered + grace * 1_000_000)
+    meta["deletionTimestamp"] = rfc3339(facts.received + grace * 1_000_000)
     meta["deletionGracePeriodSeconds"] = grace
     _next_generation(meta)
     finalizer = _POLICY_FINALIZERS.get(options.get("propagationPolicy") or "")
@@ -212,10 +250,18 @@ def _grace_seconds(pod: Object, asked: Any) -> int:
 
 
 def asked_to_go(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context) -> list[Change]:
+    """It lived on where a later request wrote it; where none did, and its finalizers are not known, it is taken as gone."""
     known = context.state.get(step.key)
     if known is None:
         return []
-    return [_delete_one(step.key, revisions[0], facts, context, "deleted, answer not in the log; placed by time")]
+    note = "deleted, answer not in the log; placed by time"
+    if not step.last:
+        obj = terminating(step.key, known.decoded(), facts)
+        doubts = both(known.doubts, ("metadata.deletionTimestamp", "metadata.deletionGracePeriodSeconds"))
+        return [context.put(step.key, obj, revisions[0], INFERRED, f"terminating: {note}", doubts)]
+    if in_doubt(known.doubts, "metadata.finalizers") or in_doubt(known.doubts, "status.phase"):
+        return [context.gone(step.key, revisions[0], f"{note}; no later request writes it", doubts=(EXISTENCE,))]
+    return [_delete_one(step.key, revisions[0], facts, context, note)]
 
 
 def bound(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context) -> list[Change]:
@@ -224,8 +270,10 @@ def bound(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context
     request = facts.request if isinstance(facts.request, dict) else {}
     node = (request.get("target") or {}).get("name") or ""
     if known is None or not node:
-        obj = known.decoded() if known else _stub(step, facts, context.scheme)
-        return [context.put(step.key, obj, revisions[0], UNKNOWN, "bound to a node that the log does not name")]
+        obj = known.decoded() if known else _stub(step, facts, context)
+        note = "bound to a node that the log does not name"
+        doubts = both(known.doubts, altered_by("binding")) if known else ALL
+        return [context.put(step.key, obj, revisions[0], UNKNOWN, note, doubts)]
     pod = known.decoded()
     pod.setdefault("spec", {})["nodeName"] = node
     binding_meta = request.get("metadata") or {}
@@ -233,9 +281,10 @@ def bound(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context
     _merge(pod["metadata"], "labels", {**(binding_meta.get("labels") or {}), **_topology(node, context.state)})
     status = pod.setdefault("status", {})
     status.pop("nominatedNodeName", None)
-    _set_condition(status, {"type": "PodScheduled", "status": "True", "lastProbeTime": None}, facts.answered)
+    _set_condition(status, {"type": "PodScheduled", "status": "True", "lastProbeTime": None}, facts.received)
     note = "bound: node name, condition and topology labels concluded"
-    return [context.put(step.key, pod, revisions[0], UNKNOWN if known.unsure else INFERRED, note)]
+    doubts = both(known.doubts, _timed(facts, "status.conditions"))
+    return [context.put(step.key, pod, revisions[0], INFERRED, note, doubts)]
 
 
 def _merge(meta: Object, name: str, values: dict[str, str]) -> None:
@@ -270,15 +319,18 @@ def evicted(step: Step, revisions: tuple[int, ...], facts: Facts, context: Conte
     pod = known.decoded()
     condition = {"type": "DisruptionTarget", "status": "True", "lastProbeTime": None, "reason": "EvictionByEvictionAPI"}
     condition["message"] = "Eviction API: evicting"
-    _set_condition(pod.setdefault("status", {}), condition, facts.answered)
-    marked = context.put(step.key, deepcopy(pod), revisions[0], INFERRED, "evicted: condition concluded")
+    _set_condition(pod.setdefault("status", {}), condition, facts.received)
+    doubts = both(known.doubts, _timed(facts, "status.conditions"))
+    marked = context.put(step.key, deepcopy(pod), revisions[0], INFERRED, "evicted: condition concluded", doubts)
     if len(revisions) < 2:
         return [marked]
     request = facts.request if isinstance(facts.request, dict) else {}
     options = request.get("deleteOptions") or {}
     pod = terminating(step.key, pod, facts._replace(request=options))
     if lives_on(step.key, pod):
-        return [marked, context.put(step.key, pod, revisions[1], INFERRED, "evicted: deletionTimestamp concluded")]
+        doubts = both(doubts, _timed(facts, "metadata.deletionTimestamp"))
+        note = "evicted: deletionTimestamp concluded"
+        return [marked, context.put(step.key, pod, revisions[1], INFERRED, note, doubts)]
     return [marked, context.gone(step.key, revisions[1], "evicted; the revision is placed by time")]
 
 
@@ -287,23 +339,29 @@ def requested(step: Step, revisions: tuple[int, ...], facts: Facts, context: Con
     known = context.state.get(step.key)
     request = facts.request
     if facts.verb == "create" and isinstance(request, dict):
-        stub = _stub(step, facts, context.scheme)
+        stub = _stub(step, facts, context)
         obj = {**stub, **request, "metadata": {**stub["metadata"], **(request.get("metadata") or {})}}
-        return [context.put(step.key, obj, revisions[0], INFERRED, "the answer is not in the log: as requested")]
+        note = "the answer is not in the log: as requested"
+        return [context.put(step.key, obj, revisions[0], UNKNOWN, note, ("metadata", "spec", "status"))]
     if known is None:
-        obj = request if isinstance(request, dict) and facts.verb == "update" else _stub(step, facts, context.scheme)
-        return [context.put(step.key, obj, revisions[0], UNKNOWN, "changed by a request, from a state not in the log")]
+        obj = request if isinstance(request, dict) and facts.verb == "update" else _stub(step, facts, context)
+        note = "changed by a request, from a state not in the log"
+        return [context.put(step.key, obj, revisions[0], UNKNOWN, note, ALL)]
     before = known.decoded()
     if facts.verb == "update" and isinstance(request, dict):
-        outcome = Patched(_replaced(before, request, facts.subresource), "")
+        told = ["status"] if facts.subresource == "status" else [name for name in request if name != "status"]
+        outcome = Patched(_replaced(before, request, facts.subresource), "", without(known.doubts, told))
     else:
-        outcome = after_patch(before, facts, known.api_version, known.kind, context.scheme)
+        outcome = after_patch(before, known.doubts, facts, known.api_version, known.kind, context.scheme)
     if outcome.obj is None:
-        return [context.put(step.key, before, revisions[0], UNKNOWN, outcome.doubt)]
+        doubts = both(known.doubts, altered_by(facts.subresource))
+        return [context.put(step.key, before, revisions[0], UNKNOWN, outcome.note, doubts)]
     note = "the answer is not in the log: the request applied to the state before"
-    if outcome.doubt:
-        note += f"; {outcome.doubt}"
-    return [context.put(step.key, outcome.obj, revisions[0], UNKNOWN if known.unsure else INFERRED, note)]
+    if outcome.note:
+        note += f"; {outcome.note}"
+    if "deletionTimestamp" in outcome.obj["metadata"] and not lives_on(step.key, outcome.obj):
+        return [context.gone(step.key, revisions[0], note)]
+    return [context.put(step.key, outcome.obj, revisions[0], INFERRED, note, outcome.doubts)]
 
 
 # What the server keeps in metadata whatever an update says.
@@ -328,32 +386,41 @@ def _replaced(before: Object, request: Object, subresource: str) -> Object:
 def unseen(step: Step, revisions: tuple[int, ...], facts: Facts, context: Context) -> list[Change]:
     """Level Metadata or a truncated event: a write took place, with a content that is nowhere."""
     known = context.state.get(step.key)
-    if known is None:
-        if facts.verb not in ("create", "update", "patch"):
-            return []
-        return [
-            context.put(
-                step.key, _stub(step, facts, context.scheme), revisions[0], UNKNOWN, "its content is not in the log"
-            )
-        ]
+    if known is None and step.last and step.key in context.ended and not _creates(facts):
+        return []  # what wrote it last took a finalizer away that nobody could know of
+    if known is None or _creates(facts):
+        stub = _stub(step, facts, context)
+        return [context.put(step.key, stub, revisions[0], UNKNOWN, "its content is not in the log", ALL)]
+    doubts = both(known.doubts, altered_by(facts.subresource))
+    before = known.decoded()
     note = "its content after this write is not in the log; shown as it was before"
-    return [context.put(step.key, known.decoded(), revisions[0], UNKNOWN, note)]
+    if "deletionTimestamp" in before["metadata"] and step.last and facts.subresource in ("", "finalize"):
+        note = "the last write of a terminating object, not in the log, probably took its last finalizer away"
+        return [context.gone(step.key, revisions[0], note, (EXISTENCE,))]
+    return [context.put(step.key, before, revisions[0], UNKNOWN, note, doubts)]
 
 
-def _stub(step: Step, facts: Facts, scheme: Scheme) -> Object:
+def _stub(step: Step, facts: Facts, context: Context) -> Object:
     """All that is known of an object whose content was never logged: it exists."""
     meta: Object = {"name": step.key.name}
     if step.key.namespace:
         meta["namespace"] = step.key.namespace
-    if facts.uid:
-        meta["uid"] = facts.uid
-    if facts.verb == "create":
-        meta["creationTimestamp"] = rfc3339(facts.answered)
-    found = scheme.find(GVR(step.key.group, facts.version, step.key.resource))
-    if found is None:
+    if uid := facts.uid or step.uid:
+        meta["uid"] = uid
+    if _creates(facts):
+        meta["creationTimestamp"] = rfc3339(facts.received)
+        if not facts.key.name and (base := generate_name(step.key.name)):
+            meta["generateName"] = base
+    definition = context.scheme.definition(GroupResource(*step.key[:2])) or context.custom(GroupResource(*step.key[:2]))
+    version = definition.versions.get(facts.version) if definition else None
+    if version is None:
         return {"metadata": meta}
-    kind = found[1].kind
-    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta}
+    return {"apiVersion": version.kind.api_version, "kind": version.kind.kind, "metadata": meta}
+
+
+def _creates(facts: Facts) -> bool:
+    """Updates and applies can create as well: then they are answered 201."""
+    return facts.verb == "create" or (facts.code == 201 and not facts.subresource)
 
 
 CONCLUSIONS: dict[Effect, Conclusion] = {

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ledger.apimachinery.resource import GroupResource, Key, Object
 from ledger.replay.importer.lines import Malformed, read_records
+from ledger.replay.importer.naming import Naming
 from ledger.replay.importer.record import WRITE_VERBS, Facts, Unusable, check_record, facts_of
 from ledger.replay.importer.report import Report
 from ledger.replay.importer.rules import Step, is_dry_run, sightings, step_of, watched_revision
@@ -25,11 +26,16 @@ class Index:
     steps: list[Step] = field(default_factory=list)
     sighted: dict[Key, set[int]] = field(default_factory=dict)
     anchors: list[tuple[int, int]] = field(default_factory=list)  # revisions, and times at which they had been made
+    unnamed: list[Step] = field(default_factory=list)  # creations of objects whose names no record tells
 
 
-def read_index(paths: Sequence[str], report: Report) -> Index:
-    """The first reading: what each record did, when, and which revisions it tells of other writes."""
+def read_index(paths: Sequence[str], report: Report, existing: Mapping[Key, Object] | None = None) -> Index:
+    """The first reading: what each record did, when, and which revisions it tells of other writes.
+
+    `existing` are a snapshot's objects.
+    """
     index = Index()
+    naming = Naming(existing or {})
     chosen: dict[int, tuple[int, int]] = {}  # request -> (its stage, its record)
     kinds: dict[tuple[str, str], GroupResource] = {}  # what kinds are called in URLs, learnt on the way
     about: set[tuple[Key, int]] = set()
@@ -57,17 +63,25 @@ def read_index(paths: Sequence[str], report: Report) -> Index:
             steps.pop(earlier[1], None)
         chosen[request] = (stage, number)
         _count(record, facts, report)
+        user = (record.get("user") or {}).get("username") or ""
+        if 200 <= facts.code < 300:
+            naming.mentioned(facts, user)
         if facts.verb in WRITE_VERBS:
             step = step_of(facts)
             if step is not None:
                 step.record, step.received, step.answered = number, facts.received, facts.answered
                 steps[number] = step
+                if facts.verb == "create" and not step.key.name:
+                    naming.created(step, user)
             _learn(facts, kinds, about, index.sighted)
         if seen := facts.held or (watched_revision(facts.uri) if facts.verb == "watch" else 0):
             index.anchors.append((seen, facts.received))
     for key, revision in about:
         if resource := kinds.get((key.group, key.resource)):
             index.sighted.setdefault(Key(*resource, key.namespace, key.name), set()).add(revision)
+    index.unnamed = [step for step in naming.unnamed() if step.record in steps]
+    for step in index.unnamed:
+        del steps[step.record]
     index.steps = list(steps.values())
     report.events = len(chosen)
     return index

@@ -63,6 +63,16 @@ class Holes:
         return end
 
 
+class Window(NamedTuple):
+    """The first and the last revision that a write can have made."""
+
+    earliest: int
+    latest: int
+
+    def __contains__(self, revision: object) -> bool:
+        return isinstance(revision, int) and self.earliest <= revision <= self.latest
+
+
 class Tick(NamedTuple):
     """A revision and when: committed after `received` (0: not known) and before `answered`."""
 
@@ -135,6 +145,7 @@ class Plan:
     clock: Timeline
     holes: Holes
     repeats: int  # writes that changed nothing: their answers repeat an earlier revision
+    windows: dict[int, Window] = field(default_factory=dict)  # of records whose revisions are guesses
 
 
 @dataclass(slots=True)
@@ -183,6 +194,7 @@ class _Planner:
         self.revisions: dict[int, tuple[int, ...]] = {step.record: (step.revision,) for step in self.writers}
         self.holes = Holes(step.revision for step in self.writers)
         self.pinned: set[int] = set()
+        self.windows: dict[int, Window] = {}
         self.unplaced: list[Step] = []
         for key, revision in self.base.items():
             sighted.setdefault(key, set()).add(revision)
@@ -207,13 +219,23 @@ class _Planner:
         self.clock = self._clock([step for step in unlogged if step.record in self.pinned])
         for revision in self.base.values():  # whatever the snapshot holds has its revision, logged or not
             self.holes.take(revision)
+        idle = self._without_effect(unlogged)
+        late = [step for step in unlogged if step.record not in self.revisions and step.record not in idle]
+        self._find_windows(late)
         for step in sorted(self.steps, key=lambda step: step.revision):
             if step.graceful and step.record in self.revisions:
                 self._place_graceful_half(step)
-        for step in unlogged:
-            if step.record not in self.revisions:
-                self._place(step)
-        return Plan(self.revisions, self.pinned, self.unplaced, self.clock, self.holes, self.repeats)
+        for step in late:
+            self._place(step)
+        self._bring_into_order([step for step in late if len(self.revisions.get(step.record, ())) == 1])
+        end = max((revisions[-1] for revisions in self.revisions.values()), default=0)
+        windows = {
+            record: Window(window.earliest, min(window.latest, max(end, self.revisions[record][-1])))
+            for record, window in self.windows.items()
+            if record in self.revisions
+        }
+        repeats = self.repeats + len(idle)
+        return Plan(self.revisions, self.pinned, self.unplaced, self.clock, self.holes, repeats, windows)
 
     def _pin_what_writes_name(self, unlogged: list[Step]) -> None:
         """A conditional write names the revision it replaced: that of the unlogged write just before it."""
@@ -243,12 +265,93 @@ class _Planner:
             if low < shown < high:
                 self._pin(step, shown)
 
+    def _without_effect(self, unlogged: list[Step]) -> set[int]:
+        """Writes that changed nothing: a later conditional write replaced what had been there before them."""
+        makers: dict[tuple[Key, int], int] = {}  # when each revision had been made
+        for step in self.steps:
+            for revision in self.revisions.get(step.record, ()):
+                makers[step.key, revision] = step.answered
+        for key, revision in self.base.items():
+            makers.setdefault((key, revision), self.clock.moment(revision))
+        waiting: dict[Key, list[Step]] = defaultdict(list)
+        for step in unlogged:
+            if step.record not in self.revisions and _unlogged(step) == 1:
+                waiting[step.key].append(step)
+        idle = set()
+        for step in self.steps:
+            made = makers.get((step.key, step.held), NEVER)
+            for between in waiting.get(step.key, ()) if step.held else ():
+                if made < between.received and between.answered < step.received:
+                    idle.add(between.record)
+        return idle
+
+    def _find_windows(self, late: list[Step]) -> None:
+        """Where each can have been: by its object's other writes, by the clock, and by those that it surely followed.
+
+        One that only one free revision is left for was there: it has no window.
+        """
+        windows = {}
+        for step in late:
+            low, high = self._object_bounds(step)
+            after, before = self.clock.bounds(step.received, step.answered)
+            windows[step.record] = Window(max(low, after) + 1, min(high, before) - 1)
+        for step, window in zip(late, self._in_sequence(late, windows), strict=True):
+            if window.earliest > window.latest:  # the clocks of several API servers disagree
+                low, high = self._object_bounds(step)
+                window = Window(low + 1, high - 1)
+            free = self.holes.at_or_above(window.earliest)
+            if _unlogged(step) > 1 or self.holes.at_or_above(free + 1) <= window.latest or free > window.latest:
+                self.windows[step.record] = window
+            else:
+                self.windows[step.record] = Window(free, free)
+
+    def _in_sequence(self, late: list[Step], windows: dict[int, Window]) -> list[Window]:
+        """Each window cut by those of the writes that had ended before it began, and that began after it had ended."""
+        earliest: dict[int, int] = {}
+        ended, reached = iter(late), 0
+        waiting = next(ended, None)
+        for step in sorted(late, key=lambda step: step.received):
+            while waiting is not None and waiting.answered < step.received:
+                reached = max(reached, earliest[waiting.record])
+                waiting = next(ended, None)
+            earliest[step.record] = self.holes.at_or_above(max(windows[step.record].earliest, reached + 1))
+        latest: dict[int, int] = {}
+        begun, bound = iter(sorted(late, key=lambda step: -step.received)), NEVER
+        waiting = next(begun, None)
+        for step in reversed(late):
+            while waiting is not None and waiting.received > step.answered:
+                bound = min(bound, latest[waiting.record])
+                waiting = next(begun, None)
+            latest[step.record] = self.holes.at_or_below(min(windows[step.record].latest, bound - 1))
+        return [Window(earliest[step.record], latest[step.record]) for step in late]
+
+    def _bring_into_order(self, placed: list[Step]) -> None:
+        """Of two placed ones the earlier answered gets the lower revision, where both windows allow it."""
+        order: list[Step] = []
+        for step in sorted(placed, key=lambda step: self.revisions[step.record]):
+            order.append(step)
+            place = len(order) - 1
+            while place and self._swapped(order[place - 1], order[place]):
+                order[place - 1], order[place] = order[place], order[place - 1]
+                place -= 1
+
+    def _swapped(self, lower: Step, higher: Step) -> bool:
+        if lower.answered <= higher.answered or lower.key == higher.key:
+            return False
+        low, high = self.revisions[lower.record], self.revisions[higher.record]
+        if high[0] not in self.windows[lower.record] or low[0] not in self.windows[higher.record]:
+            return False
+        self.revisions[lower.record], self.revisions[higher.record] = high, low
+        return True
+
     def _place_graceful_half(self, step: Step) -> None:
         """The deletionTimestamp that a deletion wrote just before it took the object away."""
         low, _ = self._object_bounds(step)
         soft, _ = self.clock.bounds(step.received, step.answered)
         revision = self.holes.at_or_below(step.revision - 1)
         if revision > max(low, soft):
+            sure = self.holes.at_or_below(revision - 1) <= max(low, soft)
+            self.windows[step.record] = Window(revision if sure else max(low, soft) + 1, revision)
             self.holes.take(revision)
             self.revisions[step.record] = (revision, step.revision)
 
@@ -311,11 +414,13 @@ class _Planner:
 
     def _choose(self, step: Step, moment: int, low: int, high: int) -> int:
         """A free revision above `low` and below `high`; 0: there is none."""
-        soft_low, soft_high = self.clock.bounds(step.received, step.answered)
+        window = self.windows[step.record]
+        soft_low, soft_high = window.earliest - 1, window.latest + 1
         seen = self.objects[step.key].seen if step.key in self.objects else []
         for revision in seen[bisect_right(seen, max(low, soft_low)) : bisect_left(seen, min(high, soft_high))]:
             if self.holes.free(revision):
                 self.pinned.add(step.record)
+                self.windows[step.record] = Window(revision, revision)
                 return revision
         around = max(self.pace.at(moment), soft_low, low)
         above, below = self.holes.at_or_above(around + 1), self.holes.at_or_below(around)

@@ -53,6 +53,7 @@ class Facts(NamedTuple):
     answer: Object | None  # responseObject, where it is an object
     received: int
     answered: int
+    agent: str = ""  # userAgent
 
     @property
     def meta(self) -> Object:
@@ -86,6 +87,7 @@ def facts_of(record: RawRecord) -> Facts:
         answer,
         micros(record["requestReceivedTimestamp"]),
         micros(record["stageTimestamp"]),
+        record.get("userAgent") or "",
     )
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import orjson
 
-from ledger.log.event import Change
+from ledger.log.event import NO_WINDOW, Change
 from ledger.replay.importer.lines import Malformed
 from ledger.replay.importer.rules import Step
+from ledger.replay.importer.unlogged import Unlogged
 
 
 @dataclass(slots=True)
@@ -34,8 +35,10 @@ class Report:
     repeats: int = 0  # writes that changed nothing
     unplaced: list[Step] = field(default_factory=list)
     overtaken: list[Change] = field(default_factory=list)  # concluded, but the object had changed by then
+    reach: int = 0  # how far at most a change's revision lies from the others that it can have had
     failed_late: int = 0  # writes answered with 500 or above: they may have taken place
 
+    unlogged: list[Unlogged] = field(default_factory=list)  # resources of which the log holds no, or not all, objects
     redacted: int = 0  # requests whose bodies held secrets: digests are stored instead
     apiservers: dict[str, list[str]] = field(default_factory=dict)  # name -> its files, where they were told
 
@@ -59,6 +62,9 @@ class Report:
         else:
             self.known += 1
         self.head = max(self.head, change.revision)
+        if change.window != NO_WINDOW:
+            earliest, latest = change.window
+            self.reach = max(self.reach, change.revision - earliest, latest - change.revision)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -80,6 +86,8 @@ class Report:
             ],
             "overtaken": [{"key": list(one.key), "revision": one.revision, "note": one.note} for one in self.overtaken],
             "failedLate": self.failed_late,
+            "reach": self.reach,
+            "unlogged": [one.to_json() for one in self.unlogged],
             "redacted": self.redacted,
             "apiservers": self.apiservers,
         }

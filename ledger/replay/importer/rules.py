@@ -47,6 +47,9 @@ class Step:
     held: int = 0  # the object's revision before the write, where the request names it
     items: tuple[Key, ...] = ()  # of a collection
     graceful: bool = False  # a deletion that first wrote deletionTimestamp, at a revision of its own
+    verb: str = ""
+    uid: str = ""  # of an object whose creation is not answered, where a later request tells it
+    last: bool = False  # no later write of its object is in the log, but for one that creates it again
     record: int = 0  # number of the record, in reading order
     received: int = 0
     answered: int = 0
@@ -67,7 +70,7 @@ def step_of(facts: Facts) -> Step | None:
     for rule in RULES:
         step = rule(facts)
         if step is not None:
-            step.held = facts.held
+            step.held, step.verb = facts.held, facts.verb
             return step
     return None
 
@@ -192,8 +195,11 @@ def full_answer(facts: Facts) -> Step | None:
 
 
 def _without_answer(facts: Facts) -> Step | None:
-    """Levels Request and Metadata, and truncated events: a write took place, its answer is not in the log."""
-    if facts.answer is not None or not facts.key.name:
+    """Levels Request and Metadata, and truncated events: a write took place, its answer is not in the log.
+
+    A creation with generateName has no name then: `naming` looks for one.
+    """
+    if facts.answer is not None or not (facts.key.name or facts.verb == "create"):
         return None
     return Step(Effect.UNSEEN if facts.request is None else Effect.REQUESTED, facts.key)
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from ledger.apimachinery.http import User
 from ledger.apimachinery.resource import GroupResource, Key, Object
 from ledger.log.api import Entry
-from ledger.log.event import Change, Event
-from ledger.replay.classify import IMPORTED
+from ledger.log.event import IMPORTED, Change, Event
 from ledger.replay.importer.base import Base
 from ledger.replay.importer.conclude import INFERRED, Context, conclude, terminating
 from ledger.replay.importer.index import Index, read_index
@@ -28,6 +27,7 @@ from ledger.replay.importer.redact import Redaction
 from ledger.replay.importer.report import Report
 from ledger.replay.importer.rules import Effect, Step, lives_on
 from ledger.replay.importer.stored import Known, State, apply_change, change_of, removal_of
+from ledger.replay.importer.unlogged import unlogged
 from ledger.replay.kinds import CRDS, custom_definition
 from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.scheme import Scheme
@@ -46,18 +46,30 @@ def import_log(
     if base and redaction:
         base = replace(base, objects=redaction.objects(base.objects))
     report = Report(list(paths))
-    index = read_index(paths, report)
+    index = read_index(paths, report, base.objects if base else None)
     shown = _shown(base, index, report) if base else Shown()
     planned = plan(index.steps, index.sighted, shown, index.anchors)
     report.repeats, report.unplaced = planned.repeats, planned.unplaced
-    return report, _Import(paths, index, planned, base, scheme, report, redaction).entries()
+    begun = _Import(paths, index, planned, base, scheme, report, redaction)
+    _find_last_writes(begun.steps, planned)
+    report.unlogged = unlogged(begun.steps, planned, base, report.last - report.first, index.unnamed)
+    return report, begun.entries()
 
 
 def _shown(base: Base, index: Index, report: Report) -> Shown:
     """A snapshot that does not say when it was taken was taken before a log that knows of no earlier revision."""
     before = any(0 < step.revision <= base.revision for step in index.steps)
     moment = base.moment or (0 if before else report.first)
-    return Shown(base.revision, moment, {key: revision_of(obj["metadata"]) for key, obj in base.objects.items()})
+    return Shown(base.revision, moment, base.revisions())
+
+
+def _find_last_writes(steps: Mapping[int, Step], planned: Plan) -> None:
+    """Marks the steps behind which no other but a creation follows for their object."""
+    later: dict[Key, bool] = {}  # whether the next write of an object creates it
+    for record in sorted(planned.revisions, key=lambda record: -planned.revisions[record][-1]):
+        step = steps[record]
+        step.last = later.get(step.key, True)
+        later[step.key] = step.verb == "create"
 
 
 class Pending(NamedTuple):
@@ -85,6 +97,7 @@ class _Import:
         self.paths, self.index, self.plan, self.report = paths, index, planned, report
         self.base, self.settled = base, base is None
         self.state: State = {}
+        self.ended: set[Key] = set()
         self.steps = {step.record: step for step in index.steps}
         self.pending: list[Pending] = []
         self.continued = 0
@@ -93,7 +106,7 @@ class _Import:
         self.scheme = scheme
         self.customs: dict[GroupResource, tuple[int, ResourceDefinition | None]] = {}
         shown = {(key, revision_of(obj["metadata"])): obj for key, obj in base.objects.items()} if base else {}
-        self.context = Context(self.state, self._fields, scheme, shown)
+        self.context = Context(self.state, self._fields, scheme, self._custom, self.ended, shown)
 
     def entries(self) -> Iterator[Entry]:
         if self.base:
@@ -142,12 +155,12 @@ class _Import:
 
     def _entry(self, record: RawRecord, facts: Facts, step: Step, revisions: tuple[int, ...]) -> Entry:
         """The event with its changes; one that another write of the same object comes before has to wait."""
-        changes = conclude(step, revisions, facts, self.context)
+        changes = [self._within(change, step) for change in conclude(step, revisions, facts, self.context)]
         held = step.effect is Effect.STATE and self._is_answer(facts, changes[0])
         event = event_of(record, facts, without_answer=held)
-        if len(revisions) == 1 and len(changes) == 1 and changes[0].key[:2] != CRDS:
+        if len(revisions) == 1 and len(changes) == 1 and changes[0].key[:2] not in HOLDERS:
             return self._given(event, changes)
-        changes = [*changes, *self._instances_of(changes, facts)]
+        changes = [*changes, *self._dependents_of(changes, facts)]
         after = bisect_right(self.firsts, revisions[0])
         limit = self.firsts[after] if after < len(self.firsts) else 1 << 62
         if self.pending:
@@ -159,6 +172,13 @@ class _Import:
             else:
                 heapq.heappush(self.pending, Pending(change.revision, change, event))
         return self._given(event, own)
+
+    def _within(self, change: Change, step: Step) -> Change:
+        """With the revisions that it can have had, where its own is a guess."""
+        window = self.plan.windows.get(step.record)
+        if window is None or window.earliest == window.latest or change.revision == step.revision > 0:
+            return change
+        return change if (change.key, change.revision) in self.context.base else replace(change, window=window)
 
     def _is_answer(self, facts: Facts, change: Change) -> bool:
         """Whether the change alone gives the answer back: the snapshot may have shown the object another way."""
@@ -186,6 +206,10 @@ class _Import:
     def _given(self, event: Event, changes: list[Change]) -> Entry:
         for change in changes:
             apply_change(self.state, change)
+            if change.body is None:
+                self.ended.add(change.key)
+            else:
+                self.ended.discard(change.key)
             self.report.count(change)
         return Entry(event, tuple(changes))
 
@@ -269,17 +293,24 @@ class _Import:
             cause = self._continuation(_not_a_request("snapshot", moment))
             yield self._given(cause, changes[start : start + CHANGES_MAX])
 
-    def _instances_of(self, changes: list[Change], facts: Facts) -> Iterator[Change]:
-        """Deleting a CRD deletes its objects, with no request in the log; those with finalizers become terminating."""
+    def _dependents_of(self, changes: list[Change], facts: Facts) -> Iterator[Change]:
+        """What goes with an object, by no request in the log: a CRD's objects, and all that is in a namespace.
+
+        When a CRD begins to go, those of its objects that have finalizers become terminating; once it, or the
+        namespace, is gone, nothing can be left.
+        """
         for change in changes:
-            if change.key[:2] != CRDS or not _begins_to_go(change, self.state.get(change.key)):
+            held = _held_by(change.key)
+            if held is None:
                 continue
-            plural, _, group = change.key.name.partition(".")
-            for key in [key for key in self.state if key[:2] == (group, plural)]:
+            begins = change.key[:2] == CRDS and _begins_to_go(change, self.state.get(change.key))
+            if not begins and change.body is not None:
+                continue
+            note = f"its {change.kind or 'holder'} was deleted; the revision is placed by time"
+            for key in [key for key in self.state if held(key)]:
                 obj = terminating(key, self.state[key].decoded(), facts._replace(request=None, uri=""))
-                note = "its CustomResourceDefinition was deleted; the revision is placed by time"
-                if lives_on(key, obj):
-                    yield self.context.put(key, obj, 0, INFERRED, note)
+                if begins and lives_on(key, obj):
+                    yield self.context.put(key, obj, 0, INFERRED, note, self.state[key].doubts)
                 else:
                     yield self.context.gone(key, 0, note)
 
@@ -307,6 +338,19 @@ def _contended(index: Index, planned: Plan) -> dict[Key, list[int]]:
     for revisions in keys.values():
         revisions.sort()
     return keys
+
+
+HOLDERS = (CRDS, ("", "namespaces"))
+
+
+def _held_by(holder: Key) -> Callable[[Key], bool] | None:
+    """Which objects cannot be without this one."""
+    if holder[:2] == CRDS:
+        plural, _, group = holder.name.partition(".")
+        return lambda key: key[:2] == (group, plural)
+    if holder[:2] == ("", "namespaces"):
+        return lambda key: key.namespace == holder.name
+    return None
 
 
 def _begins_to_go(change: Change, before: Known | None) -> bool:

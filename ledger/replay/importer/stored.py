@@ -23,7 +23,7 @@ class Known:
     api_version: str
     kind: str
     body: bytes
-    unsure: bool = False  # its content rests on a write whose content is not in the log
+    doubts: tuple[str, ...] = ()  # paths of what the log does not tell of it, as in Change
 
     def decoded(self) -> Object:
         obj: Object = orjson.loads(self.body)
@@ -42,6 +42,7 @@ def change_of(
     like: Known | None = None,
     confidence: str = "",
     note: str = "",
+    doubts: tuple[str, ...] = (),
 ) -> Change:
     """The Change that leaves `obj`; `like` gives apiVersion and kind where the object (a list's item) has none."""
     meta = {name: value for name, value in (obj.get("metadata") or {}).items() if name != "resourceVersion"}
@@ -58,10 +59,19 @@ def change_of(
         previous=like.revision if like else 0,
         confidence=confidence,
         note=note,
+        doubts=doubts,
     )
 
 
-def removal_of(key: Key, revision: int, known: Known | None, *, confidence: str = "", note: str = "") -> Change:
+def removal_of(
+    key: Key,
+    revision: int,
+    known: Known | None,
+    *,
+    confidence: str = "",
+    note: str = "",
+    doubts: tuple[str, ...] = (),
+) -> Change:
     return Change(
         key=key,
         body=None,
@@ -72,6 +82,7 @@ def removal_of(key: Key, revision: int, known: Known | None, *, confidence: str 
         previous=known.revision if known else 0,
         confidence=confidence,
         note=note,
+        doubts=doubts,
     )
 
 
@@ -86,7 +97,7 @@ def apply_change(state: State, change: Change) -> None:
         change.api_version,
         change.kind,
         change.body,
-        unsure=change.confidence == "unknown",
+        change.doubts,
     )
 
 

@@ -21,6 +21,7 @@ from ledger.replay.overview import Overview
 from ledger.replay.past import Past
 from ledger.replay.paths import ABSENT, path_json
 from ledger.replay.requests import Happening, ObjectChange
+from ledger.replay.unknowable import Unknowable
 
 API_VERSION = "replay.ledger.dev/v1alpha1"
 
@@ -209,6 +210,27 @@ def overview_json(found: Overview, past: Past, quality: bool) -> Object:
             for doubt in found.doubts
         ]
     return shown
+
+
+def unknowable_json(found: Unknowable) -> Object:
+    """{"revision", "resources": [{group, resource, namespace, after, fields, why}], "objects": [{object, since, ...}]}."""
+    return {
+        "revision": str(found.revision),
+        "resources": [
+            {
+                **one.resource._asdict(),
+                "namespace": one.namespace,
+                "after": str(one.after),
+                "fields": list(one.fields),
+                "why": one.why,
+            }
+            for one in found.resources
+        ],
+        "objects": [
+            {"object": object_json(key), "since": str(gap.since), "fields": list(gap.fields), "why": gap.why}
+            for key, gap in found.objects.items()
+        ],
+    }
 
 
 def encode(value: Any, *, indent: bool) -> str:

@@ -34,6 +34,7 @@ def overview_lines(found: Overview, past: Past, source: str) -> Iterator[str]:
         yield from import_notes(found.imported)
     if found.changes["inferred"] or found.changes["unknown"]:
         yield "try       ledger replay info --quality    (each inferred or unknown change)"
+        yield "try       ledger replay info --unknowable --at T    (what the log does not tell of a moment)"
 
 
 def _top(pairs: list[tuple[str, int]]) -> str:
@@ -72,6 +73,10 @@ def import_notes(report: Object) -> Iterator[str]:
         yield f"note      {report['repeats']:,} writes changed nothing: they were answered with an earlier revision"
     if report["failedLate"]:
         yield f"note      {report['failedLate']:,} writes were answered 500 or above: they may have taken place"
+    for one in report.get("unlogged", ()):
+        resource = f"{one['resource']}.{one['group']}" if one["group"] else one["resource"]
+        where = f" in {one['namespace']}" if one["namespace"] else ""
+        yield f"unknown   {resource}{where} since rv {one['after']}: {one['why']}"
     for name, why in (("unplaced", "no revision was left for them"), ("overtaken", "the object had changed by then")):
         if report[name]:
             yield f"note      {len(report[name]):,} changes are left out: {why}"

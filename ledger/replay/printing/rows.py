@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from ledger.apimachinery.resource import Key
 from ledger.apimachinery.times import rfc3339, rfc3339_micro
 from ledger.log.event import Event
 from ledger.replay.classify import CLASSES
@@ -12,6 +13,7 @@ from ledger.replay.overview import Doubt
 from ledger.replay.printing.table import Column
 from ledger.replay.requests import Happening, Tally
 from ledger.replay.text import LONG_VALUE, change_text, did, happening_text, value_text, what, who
+from ledger.replay.unknowable import Unknowable
 
 HOW = {"known": "", "inferred": "~", "unknown": "?"}
 Clock = Callable[[int], str]  # a time, in microseconds, as it is printed
@@ -126,8 +128,22 @@ DOUBT_COLUMNS = [
 ]
 
 
+GAP_COLUMNS = [Column("WHAT", 16, "middle"), Column("SINCE", align=">"), Column("FIELDS", 20), Column("WHY", 20)]
+
+
+def gap_rows(found: Unknowable) -> Iterator[list[str]]:
+    """Resources first: of those, objects may be missing, too."""
+    for one in found.resources:
+        where = f"{one.namespace}/{one.resource}" if one.namespace else str(one.resource)
+        yield [where, str(one.after + 1), ", ".join(one.fields), one.why]
+    for key, gap in found.objects.items():
+        yield [_object_name(key), str(gap.since), ", ".join(gap.fields), gap.why]
+
+
+def _object_name(key: Key) -> str:
+    return f"{key.namespace}/{key.resource}/{key.name}" if key.namespace else f"{key.resource}/{key.name}"
+
+
 def doubt_rows(doubts: Iterable[Doubt], clock: Clock) -> Iterator[list[str]]:
     for doubt in doubts:
-        key = doubt.key
-        name = f"{key.namespace}/{key.resource}/{key.name}" if key.namespace else f"{key.resource}/{key.name}"
-        yield [str(doubt.revision), clock(doubt.time), name, doubt.confidence, doubt.why]
+        yield [str(doubt.revision), clock(doubt.time), _object_name(doubt.key), doubt.confidence, doubt.why]
