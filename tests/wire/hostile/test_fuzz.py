@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import time
 
+import pytest
 import trio
 
-from tests.wire.hostile.fuzz import fuzz
+from tests.wire.hostile.fuzz import TARGETS, fuzz
 
-COUNT = 1500
+INPUTS = 2500
 
 
-def test_damaged_conversations_end_well() -> None:
+@pytest.mark.parametrize("target", TARGETS)
+def test_damaged_input_is_refused_and_harms_nobody(target: str) -> None:
     seed = int(time.time())
     print(f"seed {seed}")
-    trio.run(lambda: fuzz(seed, range(COUNT)))
+    trio.run(lambda: fuzz(target, seed, range(int(INPUTS * TARGETS[target][1]))))
