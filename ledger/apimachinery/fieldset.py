@@ -18,6 +18,7 @@ from typing import Any
 
 from ledger.apimachinery.field import quoted
 from ledger.apimachinery.gotext import float_text
+from ledger.apimachinery.remember import remembered
 
 FieldSet = dict[str, Any]  # element -> FieldSet; see above
 Path = tuple[str, ...]  # elements, outermost first
@@ -248,7 +249,7 @@ def parse(fields_v1: Any) -> FieldSet:
     return fields
 
 
-@functools.lru_cache(maxsize=4096)
+@remembered(4096)
 def _parsed_element(element: str) -> str:
     """The element in its one spelling; "" for a kind this version does not know."""
     if len(element) < 2:
@@ -282,7 +283,7 @@ def sort_key(element: str) -> tuple[int, Any]:
     return _other_sort_key(element)
 
 
-@functools.lru_cache(maxsize=4096)
+@remembered(4096)
 def _other_sort_key(element: str) -> tuple[int, Any]:
     kind, content = element[:2], element[2:]
     if kind == "k:":

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from functools import lru_cache
+
+from ledger.apimachinery.remember import remembered
 
 RFC3339 = "2006-01-02T15:04:05Z07:00"
 RFC3339_MICRO = "2006-01-02T15:04:05.000000Z07:00"
@@ -23,7 +24,7 @@ class TimeError(ValueError):
     """The text is no time; the message is time.ParseError's."""
 
 
-@lru_cache(8192)
+@remembered(8192)
 def time(text: str) -> str | None:
     """metav1.Time in canonical form, None for Go's zero time; raises TimeError."""
     plain = _PLAIN.fullmatch(text)
@@ -33,7 +34,7 @@ def time(text: str) -> str | None:
     return format_seconds(seconds) if (seconds, _) != (_ZERO, 0) else None
 
 
-@lru_cache(8192)
+@remembered(8192)
 def micro_time(text: str) -> str | None:
     """metav1.MicroTime in canonical form, None for Go's zero time; raises TimeError."""
     plain = _PLAIN.fullmatch(text)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import NamedTuple
 
+from ledger.apimachinery.remember import remembered
 from ledger.apimachinery.status import StatusError
 
 JSON, YAML, PROTOBUF, CBOR = (
@@ -40,7 +40,7 @@ class Negotiated(NamedTuple):
     convert: tuple[str, str, str] | None = None  # (group, version, kind) as given, for discovery's own documents
 
 
-@lru_cache(1024)
+@remembered(1024)
 def negotiate(
     accept: str,
     *,
@@ -71,7 +71,7 @@ def negotiate(
     raise not_acceptable(offered)
 
 
-@lru_cache(1024)
+@remembered(1024)
 def negotiate_watch(accept: str, *, offered: tuple[str, ...] = BUILTIN, custom: bool = False) -> Negotiated:
     """Like `negotiate` for a watch, which only goes out as JSON or protobuf."""
     if not custom and not _router_accepts(accept, offered):
@@ -85,7 +85,7 @@ def negotiate_watch(accept: str, *, offered: tuple[str, ...] = BUILTIN, custom: 
     return found
 
 
-@lru_cache(1024)
+@remembered(1024)
 def negotiate_error(accept: str) -> Negotiated:
     """The form of an error: JSON, indented, where the header asks for what a Status cannot be."""
     try:
@@ -107,7 +107,7 @@ def wants_pretty(query: str | None, user_agent: str) -> bool:
     return user_agent.startswith(_BROWSERS)
 
 
-@lru_cache(256)
+@remembered(256)
 def content_type_of(header: str) -> str:
     """The media type of a Content-Type header, lower case; JSON for an empty header, "" for a broken one."""
     if not header:
@@ -188,7 +188,7 @@ def _accepted(media_type: str, parameters: dict[str, str], table: bool, custom: 
     return None
 
 
-@lru_cache(1024)
+@remembered(1024)
 def clauses(accept: str) -> tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]:
     """(type, subtype, parameters) of an Accept header's clauses, best first: for endpoints with documents of their own."""
     return tuple((main, sub, tuple(parameters.items())) for main, sub, parameters in _clauses(accept))

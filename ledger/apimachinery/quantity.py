@@ -8,7 +8,9 @@ canonical is kept as it was written ("1.500", "1e3"), because clients get exactl
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache, total_ordering
+from functools import total_ordering
+
+from ledger.apimachinery.remember import remembered
 
 DECIMAL_EXPONENT, BINARY_SI, DECIMAL_SI = "DecimalExponent", "BinarySI", "DecimalSI"
 
@@ -107,7 +109,7 @@ class Quantity:
         return (1, digits) if self.unscaled > 0 else (-1, -digits)
 
 
-@lru_cache(8192)
+@remembered(8192)
 def parse(text: str) -> Quantity:
     """The quantity written as `text`; raises QuantityError."""
     if not text:
@@ -127,7 +129,7 @@ def canonical(text: str) -> str:
     return str(parse(text))
 
 
-@lru_cache(8192)
+@remembered(8192)
 def canonical_milli(text: str) -> str:
     """`text` as a quantity rounded up to thousandths prints it; raises QuantityError."""
     return str(parse(text).rounded_up(-3))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ledger.apimachinery.field import FieldError
+from ledger.apimachinery.field import FieldError, quoted
 from ledger.apimachinery.resource import GroupResource
 
 
@@ -50,16 +50,16 @@ def _details(resource: GroupResource, name: str, **more: Any) -> dict[str, Any]:
 
 
 def not_found(resource: GroupResource, name: str) -> StatusError:
-    return StatusError(404, "NotFound", f'{resource} "{name}" not found', _details(resource, name))
+    return StatusError(404, "NotFound", f"{resource} {quoted(name)} not found", _details(resource, name))
 
 
 def already_exists(resource: GroupResource, name: str) -> StatusError:
-    return StatusError(409, "AlreadyExists", f'{resource} "{name}" already exists', _details(resource, name))
+    return StatusError(409, "AlreadyExists", f"{resource} {quoted(name)} already exists", _details(resource, name))
 
 
 def conflict(resource: GroupResource, name: str, why: str, causes: list[dict[str, Any]] | None = None) -> StatusError:
     more = {"causes": causes} if causes else {}
-    message = f'Operation cannot be fulfilled on {resource} "{name}": {why}'
+    message = f"Operation cannot be fulfilled on {resource} {quoted(name)}: {why}"
     return StatusError(409, "Conflict", message, _details(resource, name, **more))
 
 

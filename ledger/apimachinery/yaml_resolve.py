@@ -7,8 +7,9 @@ base-60 numbers.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Any, NamedTuple
+
+from ledger.apimachinery.remember import remembered
 
 NULL, BOOL, INT, FLOAT, STR, TIMESTAMP = "null", "bool", "int", "float", "str", "timestamp"
 
@@ -42,7 +43,7 @@ _TIMESTAMP = re.compile(rf"{_DATE}(?:[Tt]{_CLOCK}(?:Z|[-+][0-9]{{2}}:[0-9]{{2}})
 _BASE60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
 
 
-@lru_cache(4096)
+@remembered(4096)
 def resolve(text: str) -> Resolved:
     """The tag and value of a plain scalar. Integers beyond 64 bits become floats, as in Go."""
     if text in _WORDS:

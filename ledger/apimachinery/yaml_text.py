@@ -11,6 +11,7 @@ import functools
 import re
 from typing import Any
 
+from ledger.apimachinery.remember import remembered
 from ledger.apimachinery.yaml_resolve import STR, float_text, is_base60, resolve
 
 _WIDTH = 80
@@ -132,7 +133,7 @@ def _scalar(value: Any, column: int, indent: int) -> str:
     return str(value)
 
 
-@functools.lru_cache(8192)
+@remembered(8192)
 def _simple_key(key: str) -> str | None:
     """The key with its colon; None for keys that need the long form."""
     if len(key.encode("utf-8", "replace")) > _SIMPLE_KEY_BYTES_MAX or any(one in key for one in _BREAKS):
@@ -143,7 +144,7 @@ def _simple_key(key: str) -> str | None:
     return f"{_double(key, -1, 0) if style == _DOUBLE and key else text}:"
 
 
-@functools.lru_cache(8192)
+@remembered(8192)
 def _styled(text: str) -> tuple[int, str]:
     """(style, the text in that style before folding); the styles with line ends are written elsewhere."""
     special = bool(_SPECIAL.search(text)) or bool(_SPACE_THEN_BREAK.search(text))

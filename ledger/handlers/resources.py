@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from ledger.apimachinery.field import quoted
 from ledger.apimachinery.http import Handler, Request, Response
 from ledger.apimachinery.names import is_path_segment
+from ledger.apimachinery.remember import CHARS_MAX
 from ledger.apimachinery.status import StatusError, bad_request
 from ledger.handlers.api import Api, warn
 from ledger.handlers.create import create
@@ -91,7 +92,8 @@ class Resources:
                     raise bad_request(f"Name parameter invalid: {quoted(found.name)}: {'; '.join(wrong)}")
                 if len(self._routes) >= ROUTES_MAX:
                     self._routes.clear()
-                self._routes[method, path] = found
+                if len(path) <= CHARS_MAX:
+                    self._routes[method, path] = found
         return found
 
     async def _no_route(self, request: Request, scheme: Scheme, path: str) -> Response:

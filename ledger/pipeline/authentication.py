@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from functools import lru_cache
 
 from ledger.apimachinery import status
 from ledger.apimachinery.http import Handler, Headers, Request, Response
+from ledger.apimachinery.remember import remembered
 from ledger.auth.api import Authenticate, Unauthenticated
 
 _log = logging.getLogger(__name__)
@@ -43,6 +43,6 @@ def _drop_credentials(headers: Headers) -> None:
     headers.pairs = [pair for pair in headers.pairs if not _is_credential(pair[0])]
 
 
-@lru_cache(_NAMES_MAX)
+@remembered(_NAMES_MAX)
 def _is_credential(name: str) -> bool:
     return name in _CREDENTIALS or name.startswith("x-remote-extra-")

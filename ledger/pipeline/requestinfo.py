@@ -14,9 +14,11 @@ taken off: the rest of the path then means the same as it always does, at that m
 from __future__ import annotations
 
 from functools import lru_cache
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
 from ledger.apimachinery.http import Handler, Request, RequestInfo, Response
+from ledger.apimachinery.query import first_of
+from ledger.apimachinery.remember import CHARS_MAX
 from ledger.apimachinery.selectors import SelectorError, parse_field_selector
 from ledger.pipeline.answers import internal_error
 
@@ -40,7 +42,9 @@ def with_request_info(handler: Handler) -> Handler:
 
     async def informed(request: Request) -> Response:
         try:
-            request.info = remembered(request.method, request.raw_path, _relevant(request))
+            query = _relevant(request)
+            parse = remembered if len(request.raw_path) + len(query) <= CHARS_MAX else request_info
+            request.info = parse(request.method, request.raw_path, query)
         except UnknownRequest as unknown:
             request.info = unknown.info
             url = f"{request.raw_path}?{request.query}" if request.query else request.raw_path
@@ -126,10 +130,9 @@ def _of_collection(query: str) -> tuple[str, str]:
 
     The name matters to RBAC: a role for one configmap allows `list --field-selector metadata.name=it`.
     """
-    values = parse_qs(query, keep_blank_values=True)
-    watch = values.get("watch", ["false"])[0]
+    watch = first_of(query, "watch", "false")
     verb = "list" if watch == "0" or watch.lower() == "false" else "watch"
-    return verb, _selected_name(values.get("fieldSelector", [""])[0])
+    return verb, _selected_name(first_of(query, "fieldSelector"))
 
 
 def _selected_name(selector: str) -> str:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from urllib.parse import parse_qs
 
 import orjson
 import trio
 
 from ledger.apimachinery import status
 from ledger.apimachinery.http import Handler, Request, Response, Write
+from ledger.apimachinery.query import first_of
 from ledger.pipeline.duration import parse_duration
 from ledger.pipeline.longrunning import is_long_running
 
@@ -46,7 +46,7 @@ def _asked_for(request: Request) -> float:
     """Seconds of ?timeout=, 0 when there is none or none is meant."""
     if not _HAS_TIMEOUT.search(request.query):
         return 0.0
-    value = parse_qs(request.query).get("timeout", [""])[0]
+    value = first_of(request.query, "timeout")
     try:
         return max(parse_duration(value), 0.0) if value else 0.0
     except ValueError as error:

@@ -9,9 +9,9 @@ index by user or object alone dirties a page of its own for nearly every event. 
 
 from __future__ import annotations
 
-from functools import lru_cache
 from hashlib import blake2b
 
+from ledger.apimachinery.remember import remembered
 from ledger.apimachinery.resource import Key
 from ledger.log.api import Delete, Entry, Put, Read
 from ledger.log.codec import number
@@ -63,7 +63,7 @@ def names_of(event: Event) -> tuple[str, ...]:
     return (event.user.name,) if event.impersonated is None else (event.user.name, event.impersonated.name)
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def hashed(text: str) -> bytes:
     return blake2b(text.encode(), digest_size=8).digest()
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import parse_qsl
 
 from ledger.apimachinery import field as fields
 from ledger.apimachinery.field import FieldError
 from ledger.apimachinery.http import Request
+from ledger.apimachinery.query import pairs_of
 from ledger.apimachinery.resource import Object
 from ledger.apimachinery.status import StatusError, bad_request, invalid
 
@@ -27,7 +27,7 @@ def query_of(request: Request) -> Query:
     if parsed is None:
         parsed = {}
         if request.query:
-            for name, value in parse_qsl(request.query, keep_blank_values=True):
+            for name, value in pairs_of(request.query):
                 parsed.setdefault(name, []).append(value)
         request.scratch["query"] = parsed
     return parsed

@@ -27,9 +27,12 @@ class WireConfig:
     piece_timeout_s: float = 600  # for the next part of a body that is passed on
     stall_timeout_s: float = 30  # a peer that takes none of what we send
     passed_on_stall_timeout_s: float = 4 * 3600  # the same for tunnels and streams of others: a person may be reading
+    send_timeout_s: float = 60  # one that takes some, but not the whole answer, or the whole chunk of a stream
     linger_s: float = 2  # discarding what a refused client still sends, so that it can read why
 
-    head_bytes_max: int = 128 * 1024
+    head_bytes_max: int = 1024 * 1024 + 4096  # of HTTP/1.1: as Go's net/http
+    large_heads_max: int = 64  # connections at a time that may be sending a header of more than LARGE_HEAD_BYTES
+    header_list_bytes_max: int = 128 * 1024  # of HTTP/2, decoded: an eighth of Go's, for we decode it in Python
     body_bytes_max: int = 3 * 1024 * 1024
     discard_bytes_max: int = 256 * 1024  # of an unread body, to keep its connection (as Go's net/http)
     output_bytes_max: int = 256 * 1024  # queued on one HTTP/2 connection before its writers wait

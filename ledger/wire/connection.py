@@ -42,13 +42,14 @@ class Connection:
 class Wire:
     """The handler, the limits, and the connections there are."""
 
-    __slots__ = ("config", "connections", "draining", "handler")
+    __slots__ = ("config", "connections", "draining", "handler", "large_heads")
 
     def __init__(self, config: WireConfig, handler: Handler) -> None:
         self.config = config
         self.handler = handler
         self.connections: set[Connection] = set()
         self.draining = False
+        self.large_heads: set[Connection] = set()  # connections in the middle of an unusually large request header
 
     def drain(self) -> None:
         """From here on connections end as soon as what they are in the middle of allows."""
@@ -65,6 +66,8 @@ class Wire:
 
     async def answer(self, request: Request) -> Response:
         """The handler's answer. It must not raise; when it does, that is a 500 here and not the end of a connection."""
+        if request.raw_path == "*" and request.method == "OPTIONS":
+            return Response(200)  # asks about the server as a whole; Go's net/http answers it before any handler
         try:
             return await self.handler(request)
         except Exception:

@@ -25,6 +25,8 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 REMEMBERED_BYTES_MAX = 4096  # of a block of header fields, kept while a connection is idle
 LARGE_CHUNK_BYTES = 64 * 1024  # from here on a copy costs more than sending the frame by itself
 PIPELINED_BYTES_MAX = 64 * 1024  # read ahead while a response streams
+LEADING_BYTES_MAX = 4  # of empty lines before a request; more is no mistake of an old client
+LARGE_HEAD_BYTES = 128 * 1024
 
 
 async def no_body() -> bytes:
@@ -61,23 +63,26 @@ class Http1:
         except Malformed as malformed:
             await self._refuse(malformed)
             return b""
+        finally:
+            self.wire.large_heads.discard(self.connection)
 
     async def _next_head(self) -> bytes | None:
         """Request line and fields without the empty line; None when the connection is to end."""
         buffer, connection, config = self.buffer, self.connection, self.wire.config
-        scanned, begun = 0, bool(buffer)
+        scanned, skipped, begun = 0, 0, bool(buffer)
         connection.expire_in(config.head_timeout_s if begun else config.idle_timeout_s)
         connection.on_drain = self._drain_between_requests
         while True:
-            while buffer[:2] == b"\r\n":  # some clients end a body with a line too many
+            while buffer[:2] == b"\r\n" and skipped < LEADING_BYTES_MAX:  # some clients end a body with a line too many
                 del buffer[:2]
+                skipped += 2
             end = buffer.find(b"\r\n\r\n", max(0, scanned - 3))
             if end >= 0:
                 break
             if BARE_LF(buffer, max(0, scanned - 1)):
                 raise Malformed(400, "bare line feed")
-            if len(buffer) > config.head_bytes_max:
-                raise Malformed(431, "request header too large")
+            if len(buffer) > LARGE_HEAD_BYTES:
+                self._take_large_head()
             if self.wire.draining and not buffer:
                 return None
             scanned = len(buffer)
@@ -90,11 +95,20 @@ class Http1:
             buffer += data
         if end > config.head_bytes_max:
             raise Malformed(431, "request header too large")
+        self.wire.large_heads.discard(connection)
         head = bytes(buffer[:end])
         del buffer[: end + 4]
         connection.deadline = math.inf
         connection.on_drain = _finish_request
         return head
+
+    def _take_large_head(self) -> None:
+        """A megabyte is allowed, but not to ten thousand connections at once."""
+        config, large = self.wire.config, self.wire.large_heads
+        if self.connection not in large and len(large) < config.large_heads_max:
+            large.add(self.connection)
+        if len(self.buffer) > config.head_bytes_max or self.connection not in large:
+            raise Malformed(431, "request header too large")
 
     def _drain_between_requests(self) -> None:
         if not self.buffer:
@@ -183,7 +197,7 @@ class Http1:
         self.stream.end_sending()
         discarded = 0
         with trio.move_on_after(config.linger_s):
-            while discarded < config.discard_bytes_max:
+            while discarded < config.body_bytes_max + config.discard_bytes_max:
                 data = await self.stream.receive()
                 if not data:
                     return

@@ -10,8 +10,10 @@ import re
 from dataclasses import dataclass
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
-TARGET = re.compile(r"[\x21-\x7e]+").fullmatch
+TARGET = re.compile(r"[\x21-\x7e\x80-\xff]+").fullmatch  # bytes beyond ASCII are common, and understood as if escaped
 VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
+NOT_ASCII = re.compile(r"[\x80-\xff]")
+BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})").search
 HOST = re.compile(r"[0-9A-Za-z.\-_~%!$&'()*+,;=:\[\]]*").fullmatch
 DIGITS = re.compile(r"[0-9]{1,18}").fullmatch
 CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?").fullmatch
@@ -54,18 +56,19 @@ class RequestLine:
 
 
 def parse_request_line(line: bytes) -> RequestLine:
-    """Raises Malformed. Takes origin-form and absolute-form targets; this is no proxy, so no others."""
+    """Raises Malformed. Takes origin-form and absolute-form targets and "*"; this is no proxy, so not CONNECT's."""
     parts = line.decode("latin-1").split(" ")
     if len(parts) != 3 or not TOKEN(parts[0]):
         raise Malformed(400, "malformed request line")
     method, target, version = parts
     if version not in ("HTTP/1.1", "HTTP/1.0"):
-        well_formed = re.fullmatch(r"HTTP/[0-9]\.[0-9]", version)
-        raise Malformed(505 if well_formed else 400, "unsupported protocol version")
+        well_formed = re.fullmatch(r"HTTP/([0-9])\.[0-9]", version)
+        if not well_formed or well_formed[1] != "1":  # a minor version we do not know yet speaks 1.1 as well
+            raise Malformed(505 if well_formed else 400, "unsupported protocol version")
     if not TARGET(target):
         raise Malformed(400, "malformed request target")
     authority = ""
-    if not target.startswith("/"):
+    if not target.startswith("/") and target != "*":
         scheme, _, rest = target.partition("://")
         if scheme.lower() not in ("http", "https"):
             raise Malformed(400, "malformed request target")
@@ -75,8 +78,18 @@ def parse_request_line(line: bytes) -> RequestLine:
             raise Malformed(400, "malformed request target")
         if target[0] == "?":
             target = "/" + target
+    path, query = split_target(target)
+    return RequestLine(method, path, query, 0 if version == "HTTP/1.0" else 1, authority)
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """(path, query), ASCII alone. Raises Malformed for a broken escape in the path; a query may be anything."""
+    if not target.isascii():
+        target = NOT_ASCII.sub(lambda found: f"%{ord(found[0]):02X}", target)
     path, _, query = target.partition("?")
-    return RequestLine(method, path, query, 1 if version == "HTTP/1.1" else 0, authority)
+    if "%" in path and BROKEN_ESCAPE(path):
+        raise Malformed(400, "malformed escape in the path")
+    return path, query
 
 
 def parse_fields(block: bytes, minor: int) -> Fields:
@@ -110,13 +123,13 @@ def parse_fields(block: bytes, minor: int) -> Fields:
         elif name == "host":
             hosts += 1
             if not HOST(value):
-                raise Malformed(400, "malformed host header")
+                raise Malformed(400, "malformed Host header")
         elif name == "expect":
             if value.lower() != "100-continue":
                 raise Malformed(417, "unknown expectation")
             expects = minor == 1
     if hosts > 1 or (minor == 1 and not hosts):
-        raise Malformed(400, "too many host headers" if hosts else "missing required host header")
+        raise Malformed(400, "too many Host headers" if hosts else "missing required Host header")
     if chunked and length >= 0:
         raise Malformed(400, "both content-length and transfer-encoding")
     return Fields(pairs, max(length, 0), chunked, keep_alive, expects)

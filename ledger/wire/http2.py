@@ -51,7 +51,7 @@ class Http2:
         self.connection = connection
         self.stream = connection.stream
         self.h2 = _server_side(wire.config)
-        self.h2.incoming_buffer = self.frames = Frames(wire.config.head_bytes_max)
+        self.h2.incoming_buffer = self.frames = Frames(wire.config.header_list_bytes_max)
         self.heads = HeadReader()
         self.streams: dict[int, Stream] = {}  # whose handler runs, also when the peer has reset it
         self.out = bytearray()  # frames not yet given to the socket
@@ -323,7 +323,7 @@ def _server_side(config: WireConfig) -> http2_frames.Connection:
         client=False,
         initial_values={
             codes.MAX_CONCURRENT_STREAMS: config.streams_max,
-            codes.MAX_HEADER_LIST_SIZE: config.head_bytes_max,
+            codes.MAX_HEADER_LIST_SIZE: config.header_list_bytes_max,
             codes.INITIAL_WINDOW_SIZE: config.stream_window_bytes,
         },
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import trio
@@ -257,8 +258,9 @@ class Stream:
         await trio.lowlevel.checkpoint_if_cancelled()  # a full queue is where a writer without end waits its turn
 
     async def _send(self, data: bytes, *, end: bool) -> None:
-        """Cuts `data` into frames as windows allow. Raises Disconnected when the peer does not take it."""
+        """Cuts `data` into frames as windows allow. Raises Disconnected when the peer does not take it in time."""
         h2 = self.conn.h2
+        until = math.inf
         with memoryview(data) as view:
             sent = 0
             while sent < len(view):
@@ -268,18 +270,22 @@ class Stream:
                 room = min(h2.local_flow_control_window(self.id), h2.max_outbound_frame_size)
                 size = min(room, FRAME_BYTES_MAX, len(view) - sent)
                 if size <= 0:
-                    await self._wait_for_window()
+                    until = await self._wait_for_window(until)
                     continue
                 upto = sent + size
                 h2.send_data(self.id, bytes(view[sent:upto]), end_stream=end and upto == len(view))
                 self.conn.sent(size)
                 sent = upto
 
-    async def _wait_for_window(self) -> None:
+    async def _wait_for_window(self, until: float) -> float:
+        """`until`, or where that is infinite the end of the time for these data, beginning now."""
         self.conn.collect()
         config = self.conn.wire.config
         stall_s = config.passed_on_stall_timeout_s if self.passed_on else config.stall_timeout_s
-        with trio.move_on_after(stall_s) as stalled:
+        now = trio.current_time()
+        until = min(until, now + max(config.send_timeout_s, stall_s))
+        with trio.move_on_at(min(now + stall_s, until)) as stalled:
             await self._change()
         if stalled.cancelled_caught:
-            raise Disconnected("the peer gives no window")
+            raise Disconnected("the peer gives too little window")
+        return until

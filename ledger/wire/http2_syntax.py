@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ledger.wire.http1_syntax import DIGITS, HOST, TARGET, TOKEN, VALUE
+from ledger.wire.http1_syntax import DIGITS, HOST, TARGET, TOKEN, VALUE, Malformed, split_target
 
 PSEUDO_HEADERS = frozenset({":method", ":scheme", ":authority", ":path", ":protocol"})
 # Connection-specific fields make an HTTP/2 message malformed (section 8.2.2).
@@ -104,11 +104,14 @@ def _request_head(pseudo: dict[str, str], pairs: list[Pair], length: int, host: 
         raise BadStreamRequest("CONNECT is not supported")
     if ":method" not in pseudo or not pseudo.get(":scheme") or not target:
         raise MalformedStream("missing pseudo-header")
-    if not TOKEN(method) or not TARGET(target) or target[0] != "/":
+    if not TOKEN(method) or not TARGET(target) or (target[0] != "/" and target != "*"):
         raise BadStreamRequest("malformed method or path")
     if not HOST(authority) or not HOST(host):
         raise BadStreamRequest("malformed authority")
     if authority:
         pairs = [("host", authority), *(pair for pair in pairs if pair[0] != "host")]
-    path, _, query = target.partition("?")
+    try:
+        path, query = split_target(target)
+    except Malformed as malformed:
+        raise BadStreamRequest(malformed.why) from None
     return RequestHead(method, path, query, pairs, length, expects)

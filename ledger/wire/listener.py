@@ -93,8 +93,8 @@ async def _serve_connection(accepted: socket.socket, address: object, context: S
         if accepted.family != socket.AF_UNIX:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        stall_s = wire.config.stall_timeout_s
-        stream = TlsStream(accepted, context, stall_s) if context else PlainStream(accepted, stall_s)
+        patience = wire.config.stall_timeout_s, wire.config.send_timeout_s
+        stream = TlsStream(accepted, context, *patience) if context else PlainStream(accepted, *patience)
     except Exception:
         log.exception("a connection could not be set up")
         accepted.close()

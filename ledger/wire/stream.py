@@ -25,11 +25,12 @@ class Disconnected(PeerGone):
 class PlainStream:
     """A TCP or unix socket."""
 
-    __slots__ = ("closed", "socket", "stall_timeout_s", "turns")
+    __slots__ = ("closed", "send_timeout_s", "socket", "stall_timeout_s", "turns")
 
-    def __init__(self, connected: socket.socket, stall_timeout_s: float) -> None:
+    def __init__(self, connected: socket.socket, stall_timeout_s: float, send_timeout_s: float) -> None:
         self.socket = connected
         self.stall_timeout_s = stall_timeout_s
+        self.send_timeout_s = send_timeout_s
         self.turns = 0
         self.closed = False
 
@@ -46,14 +47,18 @@ class PlainStream:
                 raise Disconnected from error
 
     async def send(self, data: bytes | bytearray | memoryview) -> None:
-        """Everything, in order. Raises Disconnected, also when the peer takes nothing for `stall_timeout_s`."""
+        """Everything, in order.
+
+        Raises Disconnected, also when the peer takes nothing for `stall_timeout_s`, or not all in `send_timeout_s`.
+        """
         await self._take_turn()
         sent = self.try_send(data)
         if sent == len(data):
             return
+        until = trio.current_time() + max(self.send_timeout_s, self.stall_timeout_s)
         with memoryview(data) as view:
             while sent < len(view):
-                with trio.move_on_after(self.stall_timeout_s) as stalled:
+                with trio.move_on_at(min(trio.current_time() + self.stall_timeout_s, until)) as stalled:
                     try:
                         await wait_writable(self.socket)
                     except (OSError, trio.ClosedResourceError) as error:

@@ -108,8 +108,10 @@ class TlsStream(PlainStream):
 
     __slots__ = ("certificate", "certificate_error", "protocol", "tls", "verdict")
 
-    def __init__(self, connected: socket.socket, context: SSL.Context, stall_timeout_s: float) -> None:
-        super().__init__(connected, stall_timeout_s)
+    def __init__(
+        self, connected: socket.socket, context: SSL.Context, stall_timeout_s: float, send_timeout_s: float
+    ) -> None:
+        super().__init__(connected, stall_timeout_s, send_timeout_s)
         self.verdict = Verdict()
         self.tls = SSL.Connection(context, connected)
         self.tls.set_app_data(self.verdict)

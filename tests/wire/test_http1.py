@@ -75,6 +75,17 @@ def test_answers_are_framed_so_that_the_next_one_is_found(
     run(test)
 
 
+def test_options_of_the_server_as_a_whole_are_answered_without_the_handler() -> None:
+    async def test() -> None:
+        async with serving() as server, server.http1() as one, server.http2() as two:
+            for client in (one, two):
+                answer = await client.get("*", "OPTIONS")
+                assert (answer.status, answer.body, answer.headers["content-length"]) == (200, b"", "0")
+                assert (await client.get("*")).body == b"GET *? "
+
+    run(test)
+
+
 def test_a_http_1_0_client_gets_a_stream_that_ends_with_the_connection() -> None:
     async def test() -> None:
         async with serving() as server, server.http1() as client:

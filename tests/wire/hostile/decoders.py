@@ -177,7 +177,7 @@ async def tls(rng: random.Random) -> None:
         ours.setblocking(False)
         theirs.sendall(mutated(rng, hellos, BINARY_WORDS, 0) + rng.randbytes(rng.choice((0, 5, 300))))
         theirs.shutdown(socket.SHUT_WR)
-        stream = TlsStream(ours, context, 1.0)
+        stream = TlsStream(ours, context, 1.0, 1.0)
         try:
             with trio.fail_after(10):
                 await stream.handshake()

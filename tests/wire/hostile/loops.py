@@ -30,7 +30,13 @@ from tests.wire.hostile.conversations import (
     pieces,
 )
 
-LIMITS = {"body_bytes_max": 2000, "head_bytes_max": 4000, "discard_bytes_max": 1000, "output_bytes_max": 20_000}
+LIMITS = {
+    "body_bytes_max": 2000,
+    "head_bytes_max": 4000,
+    "header_list_bytes_max": 4000,
+    "discard_bytes_max": 1000,
+    "output_bytes_max": 20_000,
+}
 STUCK_AFTER_S = 10
 PREFACE_BYTES = 24
 SEEDS2 = http2_seeds()

@@ -147,10 +147,11 @@ def test_a_peer_that_floods_and_reads_nothing_is_not_buffered() -> None:
 @pytest.mark.parametrize(
     "head, status",
     [
-        (b"GET /" + b"a" * 200_000,                                              b"431"),
-        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: " + b"a" * 200_000,             b"431"),
-        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 40_000 + b"\r\n",      b"431"),
-        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: " + b"a" * 100_000 + b"\r\n\r\n", b"200"),
+        (b"GET /" + b"a" * 1_100_000,                                              b"431"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: " + b"a" * 1_100_000,             b"431"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 180_000 + b"\r\n",       b"431"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: " + b"a" * 1_000_000 + b"\r\n\r\n", b"200"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 5_000 + b"\r\n",         b"200"),
         (b"GET / HTTP/1.1\nHost: a\n\n",                                         b"400"),
     ],
 )  # fmt: skip
@@ -168,6 +169,27 @@ def test_http_1_heads_have_a_limit(head: bytes, status: bytes) -> None:
             nursery.start_soon(send)
             assert (await client.rest()).startswith(b"HTTP/1.1 " + status)
             nursery.cancel_scope.cancel()
+            await server.assert_alive()
+
+    run(test)
+
+
+def test_few_connections_at_a_time_may_send_a_large_head() -> None:
+    begun = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 200_000
+
+    async def test() -> None:
+        async with serving(large_heads_max=2) as server, trio.open_nursery() as nursery:
+            async with server.http1() as first, server.http1() as second, server.http1() as third:
+                for client in (first, second):
+                    await client.send(begun)
+                    await trio.testing.wait_all_tasks_blocked(0.01)
+                nursery.start_soon(third.send, begun)
+                assert (await third.answer()).status == 431
+                await first.send(b"\r\n\r\n")
+                assert (await first.answer()).status == 200
+                async with server.http1() as fourth:  # the first has given its place back
+                    await fourth.send(begun + b"\r\n\r\n")
+                    assert (await fourth.answer()).status == 200
             await server.assert_alive()
 
     run(test)

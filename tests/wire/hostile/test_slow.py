@@ -20,7 +20,8 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
         (b"GET / HTTP/1.1\r\nHost: a\r\n",  b"",         32, b""),
         (b"GET / HTTP/1.1\r\nHost: a\r\n",  b"X: y\r\n", 32, b""),
         (b"G",                              b"E",        32, b""),
-        (b"\r\n",                           b"\r\n",     32, b""),
+        (b"\r\n",                           b"",         32, b""),
+        (b"\r\n\r\n",                       b"\r\n",     10, b"HTTP/1.1 400 "),
         (POST,                              b"",         60, b"HTTP/1.1 408 "),
         (POST,                              b"x",        60, b"HTTP/1.1 408 "),
         (PREFACE[:10],                      b"",         32, b""),
@@ -84,6 +85,38 @@ def test_a_reader_that_takes_nothing_is_disconnected_and_its_handler_ends(protoc
             if path == "/flood":
                 await ended.wait()
             assert trio.current_time() <= 40
+            await server.assert_alive()
+
+    run(test, virtual_time=True)
+
+
+@pytest.mark.parametrize("protocol", ["http1", "http2"])
+def test_a_reader_that_takes_an_answer_by_drops_does_not_keep_it(protocol: str) -> None:
+    async def handler(request: Request) -> Response:
+        return Response(200, [], bytes(50_000_000)) if request.raw_path == "/big" else await echo(request)
+
+    async def test() -> None:
+        async with serving(handler, send_timeout_s=60, **LIMITS) as server:
+            if protocol == "http1":
+                async with server.http1() as client:
+                    await client.send(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
+                    while trio.current_time() < 65:
+                        await client.stream.receive_some(300_000)
+                        await trio.sleep(10)
+                    assert len(await client.rest()) < 40_000_000
+            else:
+                async with server.http2() as client2:
+                    client2.reading_window = False
+                    stream_id = await client2.ask("GET", "/big")
+                    while stream_id not in client2.ended:
+                        with trio.move_on_after(10):
+                            await client2.receive()
+                            continue
+                        client2.h2.increment_flow_control_window(1, stream_id)
+                        client2.h2.increment_flow_control_window(1)
+                        await client2.flush()
+                    assert client2.answers[stream_id].reset == 2
+            assert 60 <= trio.current_time() <= 75
             await server.assert_alive()
 
     run(test, virtual_time=True)

@@ -1,0 +1,20 @@
+"""The query of a URL as Go's url.ParseQuery reads it where an error is ignored, as kube-apiserver does everywhere."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qsl
+
+_BROKEN = re.compile(r";|%(?![0-9A-Fa-f]{2})").search
+
+
+def pairs_of(query: str) -> list[tuple[str, str]]:
+    """(name, value) in order, decoded. A pair with a semicolon or a broken escape is left out, and only that pair."""
+    if _BROKEN(query):
+        query = "&".join(pair for pair in query.split("&") if not _BROKEN(pair))
+    return parse_qsl(query, keep_blank_values=True)
+
+
+def first_of(query: str, name: str, default: str = "") -> str:
+    """The first value of a parameter, as url.Values.Get."""
+    return next((value for given, value in pairs_of(query) if given == name), default)
