@@ -108,6 +108,7 @@ def parse(argv: list[str]) -> Config:
         durability=given.durability,
         kubeconfig=given.kubeconfig,
         read_only=given.read_only,
+        shutdown_delay_duration_s=given.shutdown_delay_duration,
         shutdown_grace_s=given.shutdown_grace,
         kubelet_client_certificate=given.kubelet_client_certificate,
         kubelet_client_key=given.kubelet_client_key,
@@ -152,6 +153,8 @@ def _parser() -> Parser:
         help="controllers to run: *, none, or names, with -NAME for all but that one")  # fmt: skip
     add("--durability", default="strict", choices=("strict", "relaxed"), help="relaxed: fast and for tests only")
     add("--kubeconfig", type=Path, metavar="FILE", help="where the admin's kubeconfig is written")
+    add("--shutdown-delay-duration", default="0s", type=duration_s, metavar="TIME",
+        help="to go on serving after SIGTERM while /readyz fails (0s)")  # fmt: skip
     add("--shutdown-grace", default="10s", type=duration_s, metavar="TIME", help="to finish requests at the end (10s)")
     add("--kubelet-client-certificate", type=readable_file, metavar="FILE", help="ours, when we ask a kubelet")
     add("--kubelet-client-key", type=readable_file, metavar="FILE", help="its key")

@@ -36,6 +36,7 @@ class Config:
     durability: str = "strict"  # or relaxed: a power cut may lose the last moments (not for data you want back)
     kubeconfig: Path | None = None
     read_only: bool = False
+    shutdown_delay_duration_s: float = 0.0  # from the signal to the end of accepting; readyz fails meanwhile
     shutdown_grace_s: float = 10.0
     kubelet_client_certificate: Path | None = None
     kubelet_client_key: Path | None = None

@@ -6,10 +6,12 @@ import errno
 import gc
 import os
 import random
+import resource
 import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import trio
@@ -40,12 +42,21 @@ def run(config: Config, announce: Announce, progress: Progress | None = None) ->
 
     `progress` is told about events folded again, where a projection needs that. Raises StartError.
     """
+    _allow_many_files()
     # The writer thread gives the interpreter back after every row; it must not wait 5 ms to get it again.
     sys.setswitchinterval(0.0005)
     try:
         trio.run(_main, config, announce, progress)
     except* (StartError, Unusable, BadTokenFile, OSError) as group:
         raise StartError(_line(group)) from None
+
+
+def _allow_many_files() -> None:
+    """As Go programs do at start: each connection is a file, and the usual soft limit is 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(OSError, ValueError):  # an infinite hard limit may be more than the kernel takes
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _line(group: BaseExceptionGroup[BaseException]) -> str:
@@ -62,11 +73,12 @@ async def _main(config: Config, announce: Announce, progress: Progress | None) -
     store = Store.open(config.data_dir, durability=config.durability, read_only=config.read_only, progress=progress)
     with store:
         credentials = _credentials(config)
-        drain = trio.Event()
-        app = build(config, store, credentials, clock=now_us, new_uid=new_uid, new_suffix=new_suffix, draining=drain)
+        told, drain = trio.Event(), trio.Event()
+        app = build(config, store, credentials, clock=now_us, new_uid=new_uid, new_suffix=new_suffix, draining=told)
         wire = _wire(config, credentials, drain)
         async with trio.open_nursery() as beside:
             async with trio.open_nursery() as serving:
+                signals = await serving.start(_signals)  # before anybody can know that we are there
                 try:
                     addresses = await serving.start(lambda **k: listen(wire, app.handler, **k))
                 except OSError as error:
@@ -78,7 +90,10 @@ async def _main(config: Config, announce: Announce, progress: Progress | None) -
                 gc.collect()
                 gc.freeze()
                 gc.enable()
-                await _until_told_to_end(drain)  # the listener then ends by itself, within its grace period
+                await signals.wait()
+                told.set()  # load balancers see /readyz fail, and have the delay to send their clients elsewhere
+                await trio.sleep(config.shutdown_delay_duration_s)
+                drain.set()  # the listener then ends by itself, within its grace period
             await app.stop()
             beside.cancel_scope.cancel()
 
@@ -89,11 +104,16 @@ def _why_not_listening(error: OSError, address: str) -> str:
     return said if error.errno == errno.EINVAL else f"cannot listen on {address}: {said}"
 
 
-async def _until_told_to_end(drain: trio.Event) -> None:
+async def _signals(*, task_status: trio.TaskStatus[trio.Event]) -> None:
+    """Sets the event on the first SIGTERM or SIGINT; from then on another one ends the process at once."""
+    came = trio.Event()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started(came)
         async for _ in signals:
             break
-    drain.set()
+    came.set()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, signal.SIG_DFL)
 
 
 def now_us() -> int:

@@ -46,7 +46,8 @@ class Server:
         command = [*SERVE, "--data-dir", str(data), "--secure-port", "0", "--controllers", "none"]
         self.process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
-        self.port = int([self.process.stdout.readline() for _ in range(3)][0].split()[2].rpartition(":")[2])
+        greeting = [self.process.stdout.readline() for _ in range(3)]
+        self.port = int(greeting[0].split()[2].rpartition(":")[2])
         self.context = ssl.create_default_context(cafile=str(data / "pki" / "ca.crt"))
         self.context.load_cert_chain(data / "pki" / "admin.crt", data / "pki" / "admin.key")
         self.strangers = ssl.create_default_context(cafile=str(data / "pki" / "ca.crt"))
