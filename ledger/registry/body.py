@@ -12,12 +12,17 @@ from typing import Any
 import orjson
 
 from ledger.apimachinery import json_codec
-from ledger.apimachinery.resource import Key, Object, split_api_version
+from ledger.apimachinery.resource import GVK, Key, Object, split_api_version
+from ledger.apimachinery.status import StatusError
 from ledger.log.event import Change
 from ledger.projections.api import Stored
+from ledger.scheme import protobuf
 from ledger.scheme.conversion import stored_kind
 from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.selectable import field_values
+
+OBJECT_BYTES_MAX = 1536 * 1024  # etcd's --max-request-bytes
+REQUEST_BYTES = 400  # of one of etcd's transactions besides the object, in round numbers
 
 
 def key_of(definition: ResourceDefinition, namespace: str, name: str) -> Key:
@@ -82,6 +87,19 @@ def change_of(definition: ResourceDefinition, obj: Object, expect: int | None) -
         fields=_fields(definition, obj),
         expect=expect,
     )
+
+
+def check_size(change: Change) -> None:
+    """StatusError 500, as from etcd, for an object that a real cluster could not keep: more than 1.5 MiB.
+
+    Counted as kube-apiserver stores it, built-in kinds as protobuf. What is above 2 MiB fails with gRPC's words there.
+    """
+    if change.body is None or len(change.body) <= OBJECT_BYTES_MAX - REQUEST_BYTES:
+        return
+    gvk = GVK(*split_api_version(change.api_version), change.kind)
+    message = protobuf.encode(gvk, orjson.loads(change.body))
+    if len(change.body if message is None else message) + REQUEST_BYTES > OBJECT_BYTES_MAX:
+        raise StatusError(500, "", "etcdserver: request is too large")
 
 
 def _fields(definition: ResourceDefinition, obj: Object) -> dict[str, str]:

@@ -25,7 +25,7 @@ from ledger.projections.store import Store
 from ledger.registry import decide
 from ledger.registry.allocators.api import Allocator
 from ledger.registry.behaviour import Behaviour, Context
-from ledger.registry.body import change_of, decode, encode_body, key_of, removal_of
+from ledger.registry.body import change_of, check_size, decode, encode_body, key_of, removal_of
 from ledger.registry.options import DeleteOptions, WriteOptions
 from ledger.registry.storage_keys import other_uid
 from ledger.scheme.definition import ResourceDefinition, Version
@@ -375,6 +375,8 @@ class Registry:
     async def _commit(self, call: Call, code: int, changes: list[Change], guards: list[Guard]) -> tuple[int, ...]:
         """Appends the request's event with its changes, the request's own object last; returns their revisions."""
         own = changes[-1]
+        for change in changes:
+            check_size(change)
         request = call.request
         request.object_ref = (own.key.namespace, own.key.name if call.name else "", own.uid)
         commit = await self.store.append(event_of(request, code, self.clock()), changes, guards)

@@ -316,7 +316,7 @@ def _server_side(config: WireConfig) -> http2_frames.Connection:
             validate_outbound_headers=False,
             normalize_outbound_headers=False,
         ),
-        config.head_bytes_max,
+        config.header_list_bytes_max,
     )
     codes = h2.settings.SettingCodes
     connection.local_settings = h2.settings.Settings(

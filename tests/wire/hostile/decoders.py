@@ -34,7 +34,7 @@ from ledger.scheme import protobuf
 from ledger.scheme.builtin import builtin_definitions
 from ledger.scheme.codec import decode
 from ledger.wire.config import WireConfig
-from ledger.wire.http2_frames import HeaderDecoder
+from ledger.wire.http2_headers import HeaderDecoder
 from ledger.wire.http2_syntax import BadStreamRequest, HeadReader, MalformedStream
 from ledger.wire.stream import Disconnected
 from ledger.wire.tls import TlsStream, tls_context
