@@ -7,7 +7,7 @@ from typing import Any
 
 from ledger.apimachinery import gotime, json_codec
 from ledger.scheme import types
-from ledger.scheme.protobuf_wire import ProtobufError, sized, sized_fields, text_at, varint, wire_fields
+from ledger.scheme.protobuf_wire import ProtobufError, expect, sized, sized_fields, text_at, varint, wire_fields
 
 Encode = Callable[[Any], bytes]
 Decode = Callable[[bytes, int, int], Any]
@@ -79,10 +79,13 @@ def _decode_int_or_string(data: bytes, start: int, end: int) -> int | str:
     kind, number_value, text = 0, 0, ""
     for number, wire, value in wire_fields(data, start, end):
         if number == 1:
+            expect(wire, 0, "Type")
             kind = value
         elif number == 2:
+            expect(wire, 0, "IntVal")
             number_value = (value + 2**31) % 2**32 - 2**31
-        elif number == 3 and wire == 2:
+        elif number == 3:
+            expect(wire, 2, "StrVal")
             text = text_at(data, *value)
     return text if kind else number_value
 

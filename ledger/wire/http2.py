@@ -35,7 +35,13 @@ TINY_DATA_BYTES = 64  # a DATA frame below this costs us more than it carries
 BYTES_PER_ALLOWANCE = 512  # what we must have sent for one more window update to be plausible
 # Handlers of reset streams may still be ending when the next streams open; more than this is an attack.
 HANDLERS_PER_STREAM = 2
-NUISANCES = (h2.events.PingReceived, h2.events.PriorityUpdated, h2.events.UnknownFrameReceived)
+NUISANCES = (
+    h2.events.PingReceived,
+    h2.events.PingAckReceived,
+    h2.events.SettingsAcknowledged,
+    h2.events.PriorityUpdated,
+    h2.events.UnknownFrameReceived,
+)
 
 
 class Http2:
@@ -116,8 +122,9 @@ class Http2:
             log.debug("%s: %s", self.connection.client, error)
             self.collect()
             return False
-        if self.frames.charges:
-            self.allowance, self.frames.charges = self.allowance - self.frames.charges, 0
+        if self.frames.charges or self.h2.charges:
+            self.allowance -= self.frames.charges + self.h2.charges
+            self.frames.charges = self.h2.charges = 0
         if self.allowance < 0:
             log.debug("%s: too many control frames", self.connection.client)
             self.h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)

@@ -39,6 +39,7 @@ class Connection(H2Connection):
         self.decoder = HeaderDecoder(header_bytes_max)  # type: ignore[assignment]
         self.encoder = HeaderEncoder()  # type: ignore[assignment]
         self.opened = 0  # streams since they were counted
+        self.charges = 0  # for frames that meant nothing; whoever reads it sets it back
 
     def respond(self, stream_id: int, fields: list[Field], body: bytes) -> bool:
         """A whole response in two frames; False, and nothing has happened, when it takes more or the window is too small.
@@ -82,6 +83,8 @@ class Connection(H2Connection):
             if not self._stream_is_closed_by_reset(error.stream_id):
                 raise
             answers, events = [_reset(error.stream_id, ErrorCodes.STREAM_CLOSED)], []
+        if not events:  # about a stream that is closed: rare among friends
+            self.charges += 1
         self._prepare_for_sending(answers)
         return events
 

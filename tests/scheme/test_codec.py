@@ -181,6 +181,19 @@ def test_text_that_is_no_quantity() -> None:
     assert "quantities must match the regular expression" in refused(broken, quota, PROTOBUF)
 
 
+def test_a_number_sent_as_a_text_is_refused_as_go_refuses_it() -> None:
+    deployment = GVK("apps", "v1", "Deployment")
+    strategy = {"rollingUpdate": {"maxUnavailable": 1}}
+    message = protobuf.encode(deployment, {"spec": {"strategy": strategy}})
+    assert message is not None
+    for field, wrong in (
+        (b"\x08\x00\x10\x01\x1a\x00", b"\x0a\x00\x10\x01\x1a\x00"),
+        (b"\x10\x01\x1a\x00", b"\x12\x00\x12\x00"),
+    ):
+        assert field in message
+        assert "proto: wrong wireType = 2 for field" in refused(message.replace(field, wrong), deployment, PROTOBUF)
+
+
 def test_deep_bodies_are_refused_and_no_crash() -> None:
     for body in ('{"a":' * 400 + "1" + "}" * 400, "[" * 100_000, '{"metadata":' * 5_000):
         assert refused(body)

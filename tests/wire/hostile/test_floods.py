@@ -67,6 +67,26 @@ def large_blocks() -> Iterator[bytes]:
         yield frame(CONTINUATION, END_HEADERS, stream_id)
 
 
+def made_you_reset() -> Iterator[bytes]:
+    """Each stream's window is blown up, so that the server resets it while its handler runs (CVE-2025-8671)."""
+    for number in range(100_000):
+        stream_id = 2 * number + 1
+        yield frame(HEADERS, END_HEADERS, stream_id, POST) + frame(WINDOW_UPDATE, 0, stream_id, b"\x7f\xff\xff\xff")
+
+
+def of_a_closed_stream(flood: bytes) -> Iterator[bytes]:
+    """What is sent on a stream that was reset: it changes nothing, but somebody has to find that out."""
+    yield frame(HEADERS, END_HEADERS, 1, POST) + frame(RST_STREAM, 0, 1, bytes(4))
+    for _ in range(100_000):
+        yield flood
+
+
+def trailer_bomb() -> Iterator[bytes]:
+    large = b"\x40\x01x\x7f\x81\x1e" + b"y" * 4000
+    yield frame(HEADERS, END_HEADERS, 1, POST) + frame(DATA, 0, 1, bytes(100))
+    yield frame(HEADERS, END_HEADERS | END_STREAM, 1, large + b"\xbe" * 10_000)
+
+
 def table_updates() -> Iterator[bytes]:
     """Header blocks of nothing but changes to the size of the compression table: COMPRESSION_ERROR."""
     for number in range(10_000):
@@ -87,6 +107,12 @@ def table_updates() -> Iterator[bytes]:
         (of_one_stream(frame(0xFA, 0, 1, b"unknown")),                   ENHANCE_YOUR_CALM),
         (continuations(),                                                1),
         (header_bomb(),                                                  ENHANCE_YOUR_CALM),
+        (made_you_reset(),                                               ENHANCE_YOUR_CALM),
+        (of_a_closed_stream(frame(WINDOW_UPDATE, 0, 1, b"\0\0\0\1")),     ENHANCE_YOUR_CALM),
+        (of_a_closed_stream(frame(RST_STREAM, 0, 1, bytes(4))),          ENHANCE_YOUR_CALM),
+        (of_one_stream(frame(PING, 1, 0, bytes(8))),                     ENHANCE_YOUR_CALM),
+        (of_one_stream(frame(SETTINGS, 1, 0)),                           ENHANCE_YOUR_CALM),
+        (trailer_bomb(),                                                 ENHANCE_YOUR_CALM),
         (endless_block(),                                                ENHANCE_YOUR_CALM),
         (large_blocks(),                                                 ENHANCE_YOUR_CALM),
         (table_updates(),                                                9),
