@@ -126,14 +126,23 @@ KINDS: dict[str, Callable[[Server, socket.socket], socket.socket]] = {
 }  # fmt: skip
 
 
+REFRESH_AFTER_S = 30.0  # so that a slow machine has them all at once, whatever the idle timeout
+REFRESH = {"idle": HEAD + b"\r\n", "http2": b"\x00\x00\x08\x06\x00\x00\x00\x00\x00" + bytes(8)}  # a request, a PING
+
+
 def soak(server: Server, kind: str, count: int) -> bool:
     """One kind of connection; whether all was well."""
     before, resident = server.best_ms(), server.resident_kib()
     opened: list[socket.socket] = []
-    begun = time.monotonic()
+    begun = refreshed = time.monotonic()
     for _ in range(count):
         raw = socket.create_connection(("127.0.0.1", server.port), timeout=30)
         opened.append(KINDS[kind](server, raw))
+        if kind in REFRESH and time.monotonic() - refreshed > REFRESH_AFTER_S:
+            refreshed = time.monotonic()
+            for each in opened:
+                each.sendall(REFRESH[kind])
+                assert each.recv(4096)
     opening_s = time.monotonic() - begun
     if kind == "loris":
         drip(opened)

@@ -6,11 +6,15 @@ import pytest
 import trio
 
 from ledger.apimachinery.http import Request, Response, Write
-from tests.wire.wire_server import echo, run, serving
+from tests.wire.wire_server import echo, frame, run, serving
 
 LIMITS = {"idle_timeout_s": 90, "head_timeout_s": 32, "body_timeout_s": 60, "stall_timeout_s": 30}
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+SETTINGS = frame(4, 0, 0)
+HEADERS = frame(1, 5, 1, b"\x82\x84\x86")
+UNENDED = frame(1, 1, 1, b"\x82\x84\x86")  # a header block without its end
 
 
 @pytest.mark.parametrize(
@@ -26,6 +30,10 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
         (POST,                              b"x",        60, b"HTTP/1.1 408 "),
         (PREFACE[:10],                      b"",         32, b""),
         (PREFACE,                           b"",         90, b"\x00\x00"),
+        (PREFACE + SETTINGS,                b"",         90, b"\x00\x00"),
+        (PREFACE + SETTINGS + HEADERS[:12], b"",         90, b"\x00\x00"),
+        (PREFACE + SETTINGS + UNENDED,      b"",         90, b"\x00\x00"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\n" + CHUNKED, b"1\r\na\r\n", 60, b"HTTP/1.1 408 "),
     ],
 )  # fmt: skip
 def test_what_a_slow_sender_is_given(begins: bytes, drips: bytes, given_up_after_s: int, answer: bytes) -> None:
@@ -48,6 +56,18 @@ def test_what_a_slow_sender_is_given(begins: bytes, drips: bytes, given_up_after
             assert given_up_after_s <= trio.current_time() - begun < given_up_after_s + 5
             nursery.cancel_scope.cancel()
             await server.assert_alive()
+
+    run(test, virtual_time=True)
+
+
+def test_a_body_that_does_not_come_over_http_2_is_answered() -> None:
+    async def test() -> None:
+        async with serving(**LIMITS) as server, server.http2() as client:
+            post = ((b":method", b"POST"), (b":scheme", b"http"), (b":authority", b"a"), (b":path", b"/"))
+            answer = await client.answer(await client.headers(*post, end=False))
+            assert answer.status == 408
+            assert 60 <= trio.current_time() < 65
+            assert (await client.get("/same-connection")).status == 200
 
     run(test, virtual_time=True)
 
