@@ -12,13 +12,16 @@ from dataclasses import dataclass
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 TARGET = re.compile(r"[\x21-\x7e\x80-\xff]+").fullmatch  # bytes beyond ASCII are common, and understood as if escaped
 VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
-NOT_ASCII = re.compile(r"[\x80-\xff]")
+ESCAPED = {code: f"%{code:02X}" for code in range(0x80, 0x100)}
 BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})").search
 HOST = re.compile(r"[0-9A-Za-z.\-_~%!$&'()*+,;=:\[\]]*").fullmatch
 DIGITS = re.compile(r"[0-9]{1,18}").fullmatch
 CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?").fullmatch
 BARE_LF = re.compile(rb"(?<!\r)\n").search
 
+TARGET_BYTES_MAX = 256 * 1024
+PATH_BYTES_MAX = 32 * 1024
+FIELDS_MAX = 10_000  # of one header
 CHUNK_LINE_BYTES_MAX = 1024  # a chunk's size with its extensions
 TRAILER_BYTES_MAX = 8 * 1024
 
@@ -83,10 +86,17 @@ def parse_request_line(line: bytes) -> RequestLine:
 
 
 def split_target(target: str) -> tuple[str, str]:
-    """(path, query), ASCII alone. Raises Malformed for a broken escape in the path; a query may be anything."""
+    """(path, query), ASCII alone. Raises Malformed for a broken escape in the path; a query may be anything.
+
+    Go's net/http takes a megabyte of both; we decode them while others wait, so there is a limit of its own.
+    """
+    if len(target) > TARGET_BYTES_MAX:
+        raise Malformed(414, "the request target is too long")
     if not target.isascii():
-        target = NOT_ASCII.sub(lambda found: f"%{ord(found[0]):02X}", target)
+        target = target.translate(ESCAPED)
     path, _, query = target.partition("?")
+    if len(path) > PATH_BYTES_MAX:
+        raise Malformed(414, "the path is too long")
     if "%" in path and BROKEN_ESCAPE(path):
         raise Malformed(400, "malformed escape in the path")
     return path, query
@@ -99,6 +109,8 @@ def parse_fields(block: bytes, minor: int) -> Fields:
     hosts = 0
     chunked = expects = False
     keep_alive = minor == 1
+    if block.count(b"\r\n") >= FIELDS_MAX:
+        raise Malformed(431, "too many header fields")
     for line in block.decode("latin-1").split("\r\n") if block else ():
         name, colon, value = line.partition(":")
         if not colon or not TOKEN(name):

@@ -167,7 +167,7 @@ class Http2:
             return
         except BadStreamRequest as bad:
             self._charge()
-            self._answer_bad_request(stream_id, str(bad))
+            self._answer_bad_request(stream_id, bad)
             if not finished:
                 self.reset(stream_id, ErrorCodes.NO_ERROR)
             return
@@ -175,10 +175,10 @@ class Http2:
         self.connection.deadline = math.inf
         self.nursery.start_soon(stream.serve)
 
-    def _answer_bad_request(self, stream_id: int, why: str) -> None:
-        response = answers.plain(400, why)
+    def _answer_bad_request(self, stream_id: int, bad: BadStreamRequest) -> None:
+        response = answers.plain(bad.status, str(bad))
         try:
-            self.h2.send_headers(stream_id, answers.http2_headers(400, response.headers, 0), end_stream=True)
+            self.h2.send_headers(stream_id, answers.http2_headers(bad.status, response.headers, 0), end_stream=True)
         except ProtocolError as error:
             log.debug("%s: stream %d: %s", self.connection.client, stream_id, error)
 

@@ -24,7 +24,11 @@ class MalformedStream(Exception):
 
 
 class BadStreamRequest(Exception):
-    """A well-formed message that no handler should see: answered 400."""
+    """A well-formed message that no handler should see: answered with this status."""
+
+    def __init__(self, why: str, status: int = 400) -> None:
+        super().__init__(why)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,5 +117,5 @@ def _request_head(pseudo: dict[str, str], pairs: list[Pair], length: int, host: 
     try:
         path, query = split_target(target)
     except Malformed as malformed:
-        raise BadStreamRequest(malformed.why) from None
+        raise BadStreamRequest(malformed.why, malformed.status) from None
     return RequestHead(method, path, query, pairs, length, expects)

@@ -14,6 +14,8 @@ from ledger.apimachinery.query import first_of, pairs_of
     ("%zz=a&b=%4&c=%",        []),
     ("limit=1;x=2&b=3",       [("b", "3")]),
     ("a=%3B",                 [("a", ";")]),
+    ("a=1" + "&" * 10_000,    []),
+    ("a=1" + "&" * 9_999,     [("a", "1")]),
 ])  # fmt: skip
 def test_a_query_is_read_as_go_reads_it(query: str, pairs: list[tuple[str, str]]) -> None:
     assert pairs_of(query) == pairs

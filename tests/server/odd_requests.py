@@ -56,6 +56,7 @@ def post(*headers: bytes, body: bytes, line: bytes = DRY) -> bytes:
 
 BAD = "400 Bad Request"
 STRICT = "two readers could understand it differently"
+WHILE_OTHERS_WAIT = "we work on it while others wait"
 ODD = [
     Odd("absolute target",             get(b"http://other/livez"), 200, "ok"),
     Odd("absolute target with a user", get(b"http://u@other/livez"), 200, "ok", ours=(400, BAD), why="user information in a target is for phishing"),
@@ -106,10 +107,15 @@ ODD = [
     Odd("dots",                        get(b"/api/../livez"), 404, NOT_FOUND),
     Odd("escaped dots",                get(b"/api/%2e%2e/livez"), 404, NOT_FOUND),
     Odd("a query of 200 KB",           get(b"/livez?" + b"a" * 200_000), 200, "ok"),
+    Odd("a query of 500 KB",           get(b"/livez?" + b"a" * 500_000), 200, "ok", ours=(414, "414 Request URI Too Long"), why=WHILE_OTHERS_WAIT),
+    Odd("a path of 100 KB",            get(CONFIGMAPS + b"/" + b"a" * 100_000), 404, ours=(414, "414 Request URI Too Long"), why=WHILE_OTHERS_WAIT),
+    Odd("10,000 parameters",           get(CONFIGMAPS + b"?limit=x" + b"&a=1" * 9_999), 400, "strconv.ParseInt"),
+    Odd("10,001 parameters",           get(CONFIGMAPS + b"?limit=x" + b"&a=1" * 10_000), 200),
     Odd("a query of 1.2 MB",           get(b"/livez?" + b"a" * 1_200_000), 431, "431 Request Header Fields Too Large", closes=True),
     Odd("a header of 1 MB",            get(b"/livez", b"X: " + b"a" * 1_000_000), 200, "ok"),
     Odd("a header of 1.1 MB",          get(b"/livez", b"X: " + b"a" * 1_100_000), 431, "431 Request Header Fields Too Large", closes=True),
     Odd("5,000 header fields",         get(b"/livez", *[b"X: y"] * 5_000), 200, "ok"),
+    Odd("20,000 header fields",        get(b"/livez", *[b"X: y"] * 20_000), 200, "ok", ours=(431, "431 Request Header"), why=WHILE_OTHERS_WAIT),
     Odd("space before a colon",        get(b"/livez", b"X : y"), 400, BAD, closes=True),
     Odd("folded header",               get(b"/livez", b"X: y", b" z"), 200, "ok", ours=(400, BAD), why=STRICT),
     Odd("no colon",                    get(b"/livez", b"nothing"), 400, BAD, closes=True),

@@ -24,6 +24,7 @@ def fields(**changed: bytes | None) -> list[tuple[bytes, bytes]]:
         (fields(path=b"/\x00"),                                "reset"),
         (fields(path=b"/\x7f"),                                "reset"),
         (fields(path=b"/%zz"),                                 400),
+        (fields(path=b"/" + b"a" * 40_000),                    414),
         (fields(method="G\xc9T".encode("latin-1")),            400),
         (fields(method=b"CONNECT", path=None, scheme=None),    400),
         (fields(method=b"CONNECT"),                            400),
