@@ -126,7 +126,7 @@ KINDS: dict[str, Callable[[Server, socket.socket], socket.socket]] = {
 }  # fmt: skip
 
 
-REFRESH_AFTER_S = 30.0  # so that a slow machine has them all at once, whatever the idle timeout
+REFRESH_AFTER_S = 60.0  # so that a slow machine has them all at once, whatever the idle timeout
 REFRESH = {"idle": HEAD + b"\r\n", "http2": b"\x00\x00\x08\x06\x00\x00\x00\x00\x00" + bytes(8)}  # a request, a PING
 
 
@@ -142,6 +142,7 @@ def soak(server: Server, kind: str, count: int) -> bool:
             refreshed = time.monotonic()
             for each in opened:
                 each.sendall(REFRESH[kind])
+            for each in opened:
                 assert each.recv(4096)
     opening_s = time.monotonic() - begun
     if kind == "loris":
