@@ -50,7 +50,7 @@ class Plugin(Protocol):
     """A plugin has `admit` (mutating), `validate`, or both; it refuses by raising StatusError (403 Forbidden mostly).
 
     Plugins that only compute are plain functions. A plugin that must wait (a webhook) is called through `admit_async` /
-    `validate_async`, outside any View.
+    `validate_async`, outside any View. One that has `resources` is asked about writes of these only.
     """
 
     name: str  # as --disable-admission-plugins spells it

@@ -39,6 +39,7 @@ def _signer(obj: Object | None) -> str:
 
 class CertificateApproval:
     name = "CertificateApproval"
+    resources = frozenset({REQUESTS})
 
     def __init__(self, authorize: Authorize) -> None:
         self.authorize = authorize
@@ -55,6 +56,7 @@ class CertificateApproval:
 
 class CertificateSigning:
     name = "CertificateSigning"
+    resources = frozenset({REQUESTS})
 
     def __init__(self, authorize: Authorize) -> None:
         self.authorize = authorize
@@ -74,6 +76,7 @@ class CertificateSigning:
 
 class CertificateSubjectRestriction:
     name = "CertificateSubjectRestriction"
+    resources = frozenset({REQUESTS})
 
     def handles(self, attributes: Attributes) -> bool:
         return concerns(attributes, REQUESTS, "CREATE") and _signer(attributes.object) == CLIENT_SIGNER
@@ -91,6 +94,7 @@ class CertificateSubjectRestriction:
 
 class ClusterTrustBundleAttest:
     name = "ClusterTrustBundleAttest"
+    resources = frozenset({BUNDLES})
 
     def __init__(self, authorize: Authorize) -> None:
         self.authorize = authorize

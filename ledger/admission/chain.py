@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ledger.admission.api import Attributes, Plugin
 from ledger.admission.certificates import (
@@ -28,6 +28,7 @@ from ledger.admission.policies.validating import ValidatingAdmissionPolicy
 from ledger.admission.priority import Priority
 from ledger.admission.runtime_class import RuntimeClass
 from ledger.admission.service_account import ServiceAccount
+from ledger.apimachinery.resource import GroupResource
 from ledger.auth.api import Authorize
 from ledger.projections.api import View
 
@@ -77,12 +78,13 @@ class Chain:
         self.view = view
         self.mutating = [one for one in plugins if hasattr(one, "admit") or hasattr(one, "admit_async")]
         self.validating = [one for one in plugins if hasattr(one, "validate") or hasattr(one, "validate_async")]
+        self._plans: dict[GroupResource, Plan] = {}
 
     async def admit(self, attributes: Attributes) -> None:
         """Mutating plugins; StatusError when one refuses."""
-        for plugin in self.mutating:
+        for plugin, waits in self._plan(attributes).mutating:
             if plugin.handles(attributes):
-                if hasattr(plugin, "admit_async"):
+                if waits:
                     await plugin.admit_async(attributes)
                 else:
                     with self.view() as view:
@@ -90,13 +92,36 @@ class Chain:
 
     async def validate(self, attributes: Attributes) -> None:
         """Validating plugins; StatusError when one refuses."""
-        for plugin in self.validating:
+        for plugin, waits in self._plan(attributes).validating:
             if plugin.handles(attributes):
-                if hasattr(plugin, "validate_async"):
+                if waits:
                     await plugin.validate_async(attributes)
                 else:
                     with self.view() as view:
                         plugin.validate(attributes, view)
+
+    def _plan(self, attributes: Attributes) -> Plan:
+        """The plugins that may have something to say about a resource, found out once."""
+        resource = attributes.definition.group_resource
+        plan = self._plans.get(resource)
+        if plan is None:
+            plan = self._plans[resource] = Plan(
+                [(one, hasattr(one, "admit_async")) for one in self.mutating if _about(one, resource)],
+                [(one, hasattr(one, "validate_async")) for one in self.validating if _about(one, resource)],
+            )
+        return plan
+
+
+class Plan(NamedTuple):
+    """Plugins of one resource in order; with each, whether it must wait."""
+
+    mutating: list[tuple[Any, bool]]
+    validating: list[tuple[Any, bool]]
+
+
+def _about(plugin: Plugin | Waiting, resource: GroupResource) -> bool:
+    resources: Collection[GroupResource] | None = getattr(plugin, "resources", None)
+    return resources is None or resource in resources
 
 
 def default_plugins(

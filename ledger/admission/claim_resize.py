@@ -21,6 +21,7 @@ CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 
 class PersistentVolumeClaimResize:
     name = "PersistentVolumeClaimResize"
+    resources = frozenset({CLAIMS})
 
     def handles(self, attributes: Attributes) -> bool:
         return concerns(attributes, CLAIMS, "UPDATE")

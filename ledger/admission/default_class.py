@@ -47,6 +47,7 @@ class _DefaultClass:
 class DefaultStorageClass(_DefaultClass):
     name = "DefaultStorageClass"
     of = GroupResource("", "persistentvolumeclaims")
+    resources = frozenset({of})
     classes = GroupResource("storage.k8s.io", "storageclasses")
     annotation = "storageclass.kubernetes.io/is-default-class"
     field = "storageClassName"
@@ -56,6 +57,7 @@ class DefaultStorageClass(_DefaultClass):
 class DefaultIngressClass(_DefaultClass):
     name = "DefaultIngressClass"
     of = GroupResource("networking.k8s.io", "ingresses")
+    resources = frozenset({of})
     classes = GroupResource("networking.k8s.io", "ingressclasses")
     annotation = "ingressclass.kubernetes.io/is-default-class"
     field = "ingressClassName"

@@ -14,6 +14,7 @@ SECONDS = 300
 
 class DefaultTolerationSeconds:
     name = "DefaultTolerationSeconds"
+    resources = frozenset({PODS})
 
     def handles(self, attributes: Attributes) -> bool:
         return concerns(attributes, PODS, "CREATE", "UPDATE")

@@ -40,6 +40,3 @@ class RbacEscalation:
             attributes.object,
             attributes.old,
         )
-
-    def validate(self, attributes: Attributes, view: View) -> None:
-        """Everything was decided by admit."""

@@ -16,6 +16,7 @@ FINALIZERS = {
 
 class StorageObjectInUseProtection:
     name = "StorageObjectInUseProtection"
+    resources = frozenset(FINALIZERS)
 
     def handles(self, attributes: Attributes) -> bool:
         resource = attributes.definition.group_resource

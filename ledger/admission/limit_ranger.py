@@ -24,6 +24,7 @@ ANNOTATION = "kubernetes.io/limit-ranger"
 
 class LimitRanger:
     name = "LimitRanger"
+    resources = frozenset({PODS, CLAIMS})
 
     def handles(self, attributes: Attributes) -> bool:
         resource, operation = attributes.definition.group_resource, attributes.operation

@@ -43,9 +43,6 @@ class NamespaceLifecycle:
         if is_terminating(namespace):
             raise terminating(attributes)
 
-    def validate(self, attributes: Attributes, view: View) -> None:
-        """Everything was decided by admit."""
-
 
 def is_terminating(namespace: Stored) -> bool:
     return b'"deletionTimestamp"' in namespace.body and "deletionTimestamp" in json.loads(namespace.body)["metadata"]

@@ -13,6 +13,7 @@ NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
 
 class TaintNodesByCondition:
     name = "TaintNodesByCondition"
+    resources = frozenset({NODES})
 
     def handles(self, attributes: Attributes) -> bool:
         return concerns(attributes, NODES, "CREATE")

@@ -37,6 +37,7 @@ LOOKED_AT = ("", "ephemeralcontainers", "resize")  # subresources through which 
 
 class PodSecurity:
     name = "PodSecurity"
+    resources = frozenset({PODS, NAMESPACES, *TEMPLATES})
 
     def handles(self, attributes: Attributes) -> bool:
         if attributes.operation not in ("CREATE", "UPDATE"):

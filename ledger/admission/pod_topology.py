@@ -15,6 +15,7 @@ LABELS = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 
 class PodTopologyLabels:
     name = "PodTopologyLabels"
+    resources = frozenset({PODS})
 
     def handles(self, attributes: Attributes) -> bool:
         return concerns(attributes, PODS, "CREATE")

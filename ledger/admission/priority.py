@@ -20,6 +20,7 @@ DEFAULT_PREEMPTION = "PreemptLowerPriority"
 
 class Priority:
     name = "Priority"
+    resources = frozenset({PODS, CLASSES})
 
     def handles(self, attributes: Attributes) -> bool:
         return concerns(attributes, PODS, "CREATE", "UPDATE") or concerns(

@@ -16,6 +16,7 @@ from ledger.projections.api import View
 
 class RuntimeClass:
     name = "RuntimeClass"
+    resources = frozenset({PODS})
 
     def handles(self, attributes: Attributes) -> bool:
         return concerns(attributes, PODS, "CREATE")

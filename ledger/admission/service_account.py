@@ -25,6 +25,7 @@ class ServiceAccount:
     """`new_suffix` ends the name of the token's volume."""
 
     name = "ServiceAccount"
+    resources = frozenset({PODS})
 
     def __init__(self, new_suffix: Callable[[], str]) -> None:
         self.new_suffix = new_suffix

@@ -272,9 +272,10 @@ def canonical(fields: FieldSet) -> FieldSet:
     if len(fields) == 1:
         ((element, below),) = fields.items()
         return {element: canonical(below) if below else MEMBER}
-    return {
-        element: canonical(below) if (below := fields[element]) else MEMBER for element in sorted(fields, key=sort_key)
-    }
+    elements = sorted(fields)
+    if elements and elements[-1][:2] != "f:":  # else there are but "." and fields, which the alphabet sorts
+        elements.sort(key=sort_key)
+    return {element: canonical(below) if (below := fields[element]) else MEMBER for element in elements}
 
 
 def sort_key(element: str) -> tuple[int, Any]:

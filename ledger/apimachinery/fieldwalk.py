@@ -111,7 +111,7 @@ def _compare(old: Any, new: Any, made: Type) -> _Difference:
     if new is ABSENT:
         return _compare_as(made.kind(old), old, new, made)
     if old is ABSENT:
-        return _compare_as(made.kind(new), old, new, made)
+        return None, None, _gained(new, made)
     if old == new:
         return _SAME
     kind = made.kind(new)
@@ -119,6 +119,22 @@ def _compare(old: Any, new: Any, made: Type) -> _Difference:
         return _compare_as(kind, old, new, made)
     # What it was is gone and what it is has come; both count.
     return _joined(_compare_as(made.kind(old), old, new, made), _compare_as(kind, old, new, made))
+
+
+def _gained(value: Any, made: Type) -> FieldSet:
+    """All of a value that was not there before. Shorter than comparing it with nothing, and most of what a create does."""
+    below: FieldSet = {}
+    if isinstance(value, dict):
+        whole = made.map_type
+        if whole is not None and not whole.atomic:
+            fields, other = whole.fields, whole.element or DEDUCED
+            below = {f"f:{name}": _gained(member, fields.get(name, other)) for name, member in value.items()}
+    elif isinstance(value, list):
+        listed = made.list_type
+        if listed is not None and listed.associative:
+            for element, items in _by_element(value, listed).items():
+                below[element] = _gained(items[0], listed.element) if len(items) == 1 else MEMBER
+    return {**_MARKED, **below} if below else MEMBER
 
 
 def _compare_as(kind: str, old: Any, new: Any, made: Type) -> _Difference:

@@ -6,6 +6,7 @@ Maps are walked in sorted order where Go walks them in none, so that one request
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from ledger.apimachinery.field import (
@@ -39,15 +40,27 @@ def validate_object_meta(
         errors += [invalid(f"{path}.generateName", base, text) for text in name_format(base, True)]
     if not name:
         errors.append(required(f"{path}.name", "name or generateName is required"))
-    else:
-        errors += [invalid(f"{path}.name", name, text) for text in name_format(name, False)]
-    errors += _validate_namespace(meta.get("namespace", ""), namespaced, f"{path}.namespace")
+    elif complaints := name_format(name, False):
+        errors += [invalid(f"{path}.name", name, text) for text in complaints]
+    errors += _validate_namespace(meta.get("namespace", ""), namespaced, path)
     errors += _validate_generation(meta, path)
-    errors += validate_labels(meta.get("labels"), f"{path}.labels")
-    errors += validate_annotations(meta.get("annotations"), f"{path}.annotations")
-    errors += validate_owner_references(meta.get("ownerReferences"), f"{path}.ownerReferences")
-    errors += validate_finalizers(meta.get("finalizers"), f"{path}.finalizers")
-    return errors + validate_managed_fields(meta.get("managedFields"), f"{path}.managedFields")
+    return errors + _validate_lists(meta, path, finalizers=True)
+
+
+def _validate_lists(meta: Meta, path: str, finalizers: bool) -> list[FieldError]:
+    """Findings in what metadata has several of. Most objects have few of them, so each is looked for first."""
+    errors: list[FieldError] = []
+    if labels := meta.get("labels"):
+        errors += validate_labels(labels, f"{path}.labels")
+    if annotations := meta.get("annotations"):
+        errors += validate_annotations(annotations, f"{path}.annotations")
+    if references := meta.get("ownerReferences"):
+        errors += validate_owner_references(references, f"{path}.ownerReferences")
+    if finalizers and (listed := meta.get("finalizers")):
+        errors += validate_finalizers(listed, f"{path}.finalizers")
+    if entries := meta.get("managedFields"):
+        errors += validate_managed_fields(entries, f"{path}.managedFields")
+    return errors
 
 
 def validate_object_meta_update(new: Meta, old: Meta, path: str = "metadata") -> list[FieldError]:
@@ -62,11 +75,9 @@ def validate_object_meta_update(new: Meta, old: Meta, path: str = "metadata") ->
     if generation < old.get("generation", 0):
         errors.append(invalid(f"{path}.generation", generation, "must not be decremented"))
     for name, absent in _IMMUTABLE:
-        errors += validate_immutable(new.get(name, absent), old.get(name, absent), f"{path}.{name}")
-    errors += validate_labels(new.get("labels"), f"{path}.labels")
-    errors += validate_annotations(new.get("annotations"), f"{path}.annotations")
-    errors += validate_owner_references(new.get("ownerReferences"), f"{path}.ownerReferences")
-    return errors + validate_managed_fields(new.get("managedFields"), f"{path}.managedFields")
+        if new.get(name, absent) != old.get(name, absent):
+            errors += validate_immutable(new.get(name, absent), old.get(name, absent), f"{path}.{name}")
+    return errors + _validate_lists(new, path, finalizers=False)
 
 
 # field -> what Go sees where JSON has none
@@ -85,8 +96,10 @@ def validate_immutable(new: Any, old: Any, path: str) -> list[FieldError]:
 
 
 def validate_labels(labels: Mapping[str, str] | None, path: str) -> list[FieldError]:
+    if not labels or all(_is_good_key(key) and _is_good_value(value) for key, value in labels.items()):
+        return []
     errors: list[FieldError] = []
-    for key, value in sorted((labels or {}).items()):
+    for key, value in sorted(labels.items()):
         errors += [invalid(path, key, text) for text in is_qualified_name(key)]
         errors += [invalid(path, value, text) for text in is_label_value(value)]
     return errors
@@ -94,10 +107,22 @@ def validate_labels(labels: Mapping[str, str] | None, path: str) -> list[FieldEr
 
 def validate_annotations(annotations: Mapping[str, str] | None, path: str) -> list[FieldError]:
     annotations = annotations or {}
-    errors = [invalid(path, key, text) for key in sorted(annotations) for text in is_qualified_name(key.lower())]
+    errors: list[FieldError] = []
+    if not all(_is_good_key(key.lower()) for key in annotations):
+        errors += [invalid(path, key, text) for key in sorted(annotations) for text in is_qualified_name(key.lower())]
     if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > ANNOTATION_BYTES_MAX:
         errors.append(too_long(path, ANNOTATION_BYTES_MAX))
     return errors
+
+
+@lru_cache(maxsize=4096)
+def _is_good_key(key: str) -> bool:
+    return not is_qualified_name(key)
+
+
+@lru_cache(maxsize=4096)
+def _is_good_value(value: str) -> bool:
+    return not is_label_value(value)
 
 
 def validate_owner_references(references: Sequence[Meta] | None, path: str) -> list[FieldError]:
@@ -179,10 +204,16 @@ def validate_managed_fields(entries: Sequence[Meta] | None, path: str) -> list[F
         fields_type = entry.get("fieldsType", "")
         if fields_type and fields_type != "FieldsV1":
             errors.append(invalid(f"{at}.fieldsType", fields_type, "must be `FieldsV1`"))
-        errors += validate_field_manager(entry.get("manager", ""), f"{at}.manager")
-        if len(entry.get("subresource", "").encode()) > SUBRESOURCE_BYTES_MAX:
+        if not _is_good_manager(manager := entry.get("manager", "")):
+            errors += validate_field_manager(manager, f"{at}.manager")
+        if "subresource" in entry and len(entry["subresource"].encode()) > SUBRESOURCE_BYTES_MAX:
             errors.append(too_long(f"{at}.subresource", SUBRESOURCE_BYTES_MAX))
     return errors
+
+
+@lru_cache(maxsize=1024)
+def _is_good_manager(manager: str) -> bool:
+    return not validate_field_manager(manager)
 
 
 def validate_field_manager(manager: str, path: str = "fieldManager") -> list[FieldError]:
@@ -200,11 +231,20 @@ def validate_field_manager(manager: str, path: str = "fieldManager") -> list[Fie
 
 
 def _validate_namespace(namespace: str, namespaced: bool, path: str) -> list[FieldError]:
-    if namespaced and not namespace:
-        return [required(path)]
     if namespaced:
-        return [invalid(path, namespace, text) for text in is_dns1123_label(namespace)]
-    return [forbidden(path, "not allowed on this type")] if namespace else []
+        if not namespace:
+            return [required(f"{path}.namespace")]
+        return [] if _is_good_namespace(namespace) else _namespace_errors(namespace, f"{path}.namespace")
+    return [forbidden(f"{path}.namespace", "not allowed on this type")] if namespace else []
+
+
+def _namespace_errors(namespace: str, path: str) -> list[FieldError]:
+    return [invalid(path, namespace, text) for text in is_dns1123_label(namespace)]
+
+
+@lru_cache(maxsize=1024)
+def _is_good_namespace(namespace: str) -> bool:
+    return not is_dns1123_label(namespace)
 
 
 def _validate_generation(meta: Meta, path: str) -> list[FieldError]:

@@ -88,8 +88,13 @@ class LmdbEngine:
             raise
         waiter = Waiter(trio.lowlevel.current_task())
         self._open_batch.waiting.append(waiter)
-        self._queued()
-        await trio.lowlevel.wait_task_rescheduled(_not_cancellable)
+        if self._queued():
+            # Not at once: tasks that are about to run in this turn of the loop get into the same commit.
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            self._dispatch()
+        if not waiter.done:
+            waiter.parked = True
+            await trio.lowlevel.wait_task_rescheduled(_not_cancellable)
         if waiter.error is not None:
             raise waiter.error
         return commit
@@ -104,7 +109,8 @@ class LmdbEngine:
         assert row is not None
         journal = self._journal or self._open_journal()
         kept = journal is not None and journal.put(position, row[DIGEST_BYTES:], self._committed)
-        self._queued()
+        if self._queued():
+            self._dispatch()
         return kept
 
     async def noted(self) -> None:
@@ -158,13 +164,20 @@ class LmdbEngine:
         self._room.unpark_all()
         self._close_files()
 
-    def _queued(self) -> None:
-        """The open batch grew: see that it is written."""
+    def _queued(self) -> bool:
+        """The open batch grew. True: the caller is the one to hand it over, in the next turn of the loop."""
         batch = self._open_batch
         if batch.body_bytes > BATCH_BYTES_MAX or len(batch.entries) >= BATCH_APPENDS_MAX:
             self._close_batch()
         self._weigh()
-        self._request_dispatch()
+        if self._writing or self._scheduled:
+            return False
+        self._start_writer()
+        if self._full or self._open_batch.waiting:
+            self._scheduled = True
+            return True
+        self._nap()
+        return False
 
     def _close_batch(self) -> None:
         self._sequencer.finish(self._open_batch)
@@ -174,18 +187,26 @@ class LmdbEngine:
     def _weigh(self) -> None:
         self._waiting_bytes = self._open_batch.body_bytes + sum([batch.body_bytes for batch in self._full])
 
-    def _request_dispatch(self) -> None:
-        if self._writing or self._scheduled:
-            return
+    def _start_writer(self) -> Writer:
         if self._writer is None:
             self._writer = Writer(self.file, self.relaxed, self._reap, self._dispatch)
-        if self._full or self._open_batch.waiting:
-            # Not at once: tasks that are about to run in this turn of the loop get into the same commit.
-            self._scheduled = True
-            self._writer.soon(self._dispatch)
-        elif not self._napping and self._open_batch.entries:
+        return self._writer
+
+    def _nap(self) -> None:
+        """Notes wait for company; whoever appends ends that."""
+        if not self._napping and self._open_batch.entries:
             self._napping = True
-            self._writer.nap()
+            self._start_writer().nap()
+
+    def _go_on(self) -> None:
+        """After a commit: what queued meanwhile is the next batch, with what the tasks of this turn add to it."""
+        if self._writing or self._scheduled:
+            return
+        if self._full or self._open_batch.waiting:
+            self._scheduled = True
+            self._start_writer().soon(self._dispatch)
+        else:
+            self._nap()
 
     def _dispatch(self) -> None:
         self._scheduled = self._napping = False
@@ -211,11 +232,11 @@ class LmdbEngine:
             if not self._closed:
                 if self._counted and self._waiting_bytes <= 2 * WAITING_BYTES_MAX:
                     self._place_counted()
-                self._request_dispatch()
+                self._go_on()
             for listener in self._listeners:
                 listener(batch.entries)
             for waiter in batch.waiting:
-                trio.lowlevel.reschedule(waiter.task)
+                waiter.wake()
             self._commits.unpark_all()
             if self._waiting_bytes <= WAITING_BYTES_MAX:
                 self._room.unpark_all()
@@ -227,7 +248,7 @@ class LmdbEngine:
         for one in [batch, *lost] if batch is not None else lost:
             for waiter in one.waiting:
                 waiter.error = self._closed_error()
-                trio.lowlevel.reschedule(waiter.task)
+                waiter.wake()
         self._commits.unpark_all()
         self._room.unpark_all()
         self._close_files()

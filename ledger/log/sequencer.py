@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import trio
 from cbor2 import dumps
 
 from ledger.log.api import Bodies, Commit, Conflict, Delete, Entry, Fold, Put
@@ -21,6 +22,7 @@ from ledger.log.event import Change, Event, Guard
 OBJECTS = "state"  # the table that guards are checked against: its values begin with the object's revision, 8 bytes BE
 LOG_TABLES = ("events", "changes", "chain", "meta", "checkpoints")
 BODY_BYTES_MAX = 32 << 20  # far above what a request may carry; keeps one append from filling a transaction
+KNOWN_MAX = 16384  # revisions of objects kept at hand, lest every guard is a look into the table
 HEAD_KEY = b"head"
 
 Rows = dict[str, dict[bytes, bytes | None]]  # table -> key -> value; None deletes
@@ -50,6 +52,13 @@ class Waiter:
 
     task: Any
     error: Exception | None = None
+    parked: bool = False  # the task waits to be woken
+    done: bool = False
+
+    def wake(self) -> None:
+        self.done = True
+        if self.parked:
+            trio.lowlevel.reschedule(self.task)
 
 
 @dataclass(slots=True, eq=False)
@@ -71,11 +80,18 @@ class Sequencer:
         self.folds, self.bodies, self.current = folds, bodies, current
         self.revision, self.position, self.link = head.revision, head.position, head.link
         self.ahead: dict[bytes, tuple[int, Batch]] = {}  # decided, not yet committed
+        self._known: dict[bytes, int] = {}  # what `current` said, or a commit left; true as long as nobody else writes
         self._checkpoints = [(f.name.encode(), f.version) for f in folds]
 
     def revision_of(self, key: bytes) -> int:
-        known = self.ahead.get(key)
-        return known[0] if known is not None else self.current(key)
+        ahead = self.ahead.get(key)
+        if ahead is not None:
+            return ahead[0]
+        revision = self._known.get(key)
+        if revision is None:
+            revision = self.current(key)
+            self._remember(key, revision)
+        return revision
 
     def add(
         self,
@@ -120,14 +136,21 @@ class Sequencer:
     def finish(self, batch: Batch) -> None:
         """Completes a batch's rows with the head and the folds' checkpoints; call it just before it is written."""
         batch.rows["meta"] = {HEAD_KEY: Head(self.revision, self.position, self.link).encode()}
-        batch.rows["checkpoints"] = {name: dumps([version, self.position]) for name, version in self._checkpoints}
+        rows = {version: dumps([version, self.position]) for version in {version for _, version in self._checkpoints}}
+        batch.rows["checkpoints"] = {name: rows[version] for name, version in self._checkpoints}
 
     def committed(self, batch: Batch) -> None:
         """The batch can be read in the tables now."""
         batch.committed = True
-        for key in batch.touched:
+        for key, revision in batch.touched.items():
             if self.ahead[key][1] is batch:
                 del self.ahead[key]
+                self._remember(key, revision)
+
+    def _remember(self, key: bytes, revision: int) -> None:
+        if len(self._known) >= KNOWN_MAX:
+            self._known.clear()
+        self._known[key] = revision
 
     def _sealed(self, change: Change) -> bytes | None:
         return None if change.body is None else self.bodies.seal(change.key, change.uid, change.body)

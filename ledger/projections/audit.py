@@ -37,20 +37,18 @@ class AuditFold:
         position = event.position
         segment = (position >> SEGMENT_BITS).to_bytes(4, "big")
         place = (position & PLACE).to_bytes(2, "big")
-        values = [
-            USER + hashed(event.user.name),
-            TIME + number(event.answered),
-            AUDIT_ID + audit_id_prefix(event.audit_id).ljust(AUDIT_ID_BYTES, b"\0"),
-        ]
+        answered = number(event.answered)
+        audit_id = audit_id_prefix(event.audit_id).ljust(AUDIT_ID_BYTES, b"\0")
+        values = [USER + hashed(event.user.name), TIME + answered, AUDIT_ID + audit_id]
         if event.impersonated is not None:
             values.append(USER + hashed(event.impersonated.name))
         keys = {change.key: None for change in entry.changes}
         if keys:
-            values.append(COMMIT_TIME + number(event.answered))
+            values.append(COMMIT_TIME + answered)
         if event.resource and event.name:
             keys[object_of(event)] = None
         values += [OBJECT + hashed_key(key) for key in keys]
-        return [Put(TABLE, segment + value + place, b"") for value in values]
+        return [Put(TABLE, b"".join((segment, value, place)), b"") for value in values]
 
 
 def object_of(event: Event) -> Key:
@@ -73,7 +71,7 @@ def hashed_key(key: Key) -> bytes:
 
 
 def audit_id_prefix(audit_id: str) -> bytes:
-    return audit_id.encode()[:AUDIT_ID_BYTES]
+    return audit_id[:AUDIT_ID_BYTES].encode()[:AUDIT_ID_BYTES]
 
 
 def segments(last_position: int, *, reverse: bool = False) -> range:

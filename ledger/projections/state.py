@@ -50,10 +50,11 @@ def splice(body: bytes, revision: int) -> bytes:
     What stands before the uid (name, generateName, namespace) cannot hold a quote, so the first `"uid":"` is the one.
     """
     at = body.find(b'"uid":"', len(BODY_PREFIX), len(BODY_PREFIX) + 1024)
-    before = body[len(BODY_PREFIX) : at]
-    if at >= 0 and b"{" not in before and b"}" not in before:
-        end = body.index(b'"', at + 7) + 1
-        return b'%b,"resourceVersion":"%d"%b' % (body[:end], revision, body[end:])
+    if at >= 0:
+        before = body[len(BODY_PREFIX) : at]
+        if b"{" not in before and b"}" not in before:
+            end = body.index(b'"', at + 7) + 1
+            return b"".join((body[:end], b',"resourceVersion":"', b"%d" % revision, b'"', body[end:]))
     rest = body[len(BODY_PREFIX) :]
     comma = b"" if rest.startswith(b"}") else b","
     return b'%b"resourceVersion":"%d"%b%b' % (BODY_PREFIX, revision, comma, rest)

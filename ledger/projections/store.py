@@ -123,6 +123,11 @@ class Store:
             first = next(read.events(0, 1), None)
         return None if first is None or last is None else (first.answered, last.answered)
 
+    def view_now(self) -> NowView:
+        """The state now. Use it in a `with` statement."""
+        read = self.engine.read()
+        return NowView(read, read.head(), self.bodies)
+
     def view(self, revision: int | None = None) -> NowView | PastView:
         """The state now, or as of a revision (included). Raises FutureRevision. Use it in a `with` statement."""
         read = self.engine.read()

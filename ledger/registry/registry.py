@@ -50,6 +50,10 @@ class Call:
     def user(self) -> User:
         return self.request.user or NOBODY
 
+    def named(self, name: str) -> Call:
+        """The same with the name that a create gives its object."""
+        return Call(self.request, self.definition, self.version, self.subresource, self.namespace, name)
+
     @property
     def key(self) -> Key:
         return key_of(self.definition, self.namespace, self.name)
@@ -102,7 +106,7 @@ class Registry:
             if base:
                 metadata["name"] = decide.generated_name(base, self.new_suffix())
             try:
-                return await self._create(replace(call, name=metadata.get("name", "")), _copied(obj), options)
+                return await self._create(call.named(metadata.get("name", "")), _copied(obj), options)
             except StatusError as error:
                 if not base or error.reason != "AlreadyExists" or attempt + 1 == GENERATE_ATTEMPTS_MAX:
                     raise

@@ -24,8 +24,11 @@ _STORED_KINDS = {("batch", "ScheduledJob"): "CronJob"}
 
 def stored_kind(definition: ResourceDefinition) -> GVK:
     """The group, version and kind objects are stored as; for most the resource's own."""
-    kind = _STORED_KINDS.get((definition.group, definition.kind), definition.kind)
-    return GVK(definition.stored_as.group, definition.storage_version, kind)
+    found: GVK | None = definition.plans.get("stored_kind")
+    if found is None:
+        kind = _STORED_KINDS.get((definition.group, definition.kind), definition.kind)
+        found = definition.plans["stored_kind"] = GVK(definition.stored_as.group, definition.storage_version, kind)
+    return found
 
 
 def same_shape(definition: ResourceDefinition, version: str) -> bool:

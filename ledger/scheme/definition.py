@@ -96,9 +96,11 @@ class ResourceDefinition:
     )
 
     group_resource: GroupResource = field(init=False, repr=False, compare=False)  # asked for many times a request
+    plans: dict[Any, Any] = field(init=False, repr=False, compare=False)  # what others work out of it once
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "group_resource", GroupResource(self.group, self.resource))
+        object.__setattr__(self, "plans", {})
 
     @property
     def stored_as(self) -> GroupResource:

@@ -61,15 +61,62 @@ def normalize_known(gvk: GVK, obj: dict[str, Any], stored: bool = True) -> dict[
 
 def without_empty_lists(gvk: GVK, obj: dict[str, Any]) -> dict[str, Any]:
     """`obj`, normal but as it was before it was stored, as it comes back from the store: required empty lists are null."""
-    return normalize(gvk, obj) if gvk.group not in JSON_STORED and _has_empty_list(obj) else obj
+    id = types.type_of(gvk)
+    if id is None or gvk.group in JSON_STORED:
+        return obj
+    holds = _empty_list_finder(id)
+    return normalize(gvk, obj) if holds is not None and holds(obj) else obj
 
 
-def _has_empty_list(value: Any) -> bool:
-    if type(value) is dict:
-        return any(_has_empty_list(one) for one in value.values() if type(one) in (dict, list))
-    if type(value) is list:
-        return not value or any(_has_empty_list(one) for one in value if type(one) in (dict, list))
-    return False
+@cache
+def _empty_list_finder(expression: str) -> Callable[[Any], bool] | None:
+    """Tells whether a value of a type holds a required list that is empty; None: no such value does.
+
+    Goes only where required lists may be.
+    """
+    expression, (form, element, _) = types.resolve(expression)
+    if not _may_hold_list(expression, frozenset()):
+        return None
+    if form == "pointer":
+        return _empty_list_finder(element)
+    if form in ("list", "map"):
+        return _finder_of_elements(form, element)
+    plan: list[tuple[str, bool, Callable[[Any], bool] | None]] = []
+
+    def holds(obj: Any) -> bool:
+        if not plan:  # filled on first use, as types may contain themselves
+            fields = [field for field, _ in types.flat_fields(expression)]
+            found = [(one.json, _is_required_list(one), _empty_list_finder(one.type)) for one in fields]
+            plan.extend(one for one in found if one[1] or one[2])
+        for name, required, below in plan:
+            value = obj.get(name)
+            if value is not None and ((required and not value) or (below is not None and below(value))):
+                return True
+        return False
+
+    return holds
+
+
+def _is_required_list(field: types.Field) -> bool:
+    return types.resolve(field.type)[1].form == "list" and not field.omit_empty
+
+
+def _may_hold_list(expression: str, above: frozenset[str]) -> bool:
+    expression, (form, element, _) = types.resolve(expression)
+    if scalar(expression) or form in ("basic", "bytes") or expression in above:
+        return False
+    if form in ("pointer", "list", "map"):
+        return _may_hold_list(element, above)
+    fields = [field for field, _ in types.flat_fields(expression)]
+    return any(_is_required_list(one) or _may_hold_list(one.type, above | {expression}) for one in fields)
+
+
+def _finder_of_elements(form: str, element: str) -> Callable[[Any], bool]:
+    holds = _empty_list_finder(element)
+    assert holds is not None
+    if form == "list":
+        return lambda values: any(holds(value) for value in values if value is not None)
+    return lambda values: any(holds(value) for value in values.values() if value is not None)
 
 
 @cache

@@ -64,6 +64,7 @@ from ledger.pipeline.chain import ChainConfig, build_chain
 from ledger.pipeline.flood import Flood
 from ledger.pipeline.maxinflight import InFlight
 from ledger.pipeline.record import Recorder
+from ledger.projections.remembered import Remembered
 from ledger.projections.store import Store
 from ledger.registry.behaviours import Behaviours
 from ledger.registry.body import decode
@@ -145,7 +146,9 @@ def build(
     plugins += [RbacEscalation(rbac, authorize)]
     if ResourceQuota.name not in config.disable_admission_plugins:
         plugins.append(ResourceQuota(quota_status(schemes.now, behaviour, clock), clock))  # the last one: it charges
-    admission = Chain(plugins, store.view)
+    remembered = Remembered(store.view_now)
+    store.engine.subscribe(remembered.forget)
+    admission = Chain(plugins, remembered.view)
     allocators = {SERVICES: service_allocator(config, store, schemes.now(), behaviour, clock, new_uid)}
     registry = Registry(store, behaviour, admission, clock, new_uid, new_suffix, allocators)
     encoder = Encoder(behaviour, _clock_of_readers(config, store, clock))

@@ -14,13 +14,14 @@ from ledger.scheme.strategies.paths import every, get
 _MILLI = -3
 
 Value = dict[str, Any]
-FUNCTIONS: dict[str, Callable[[Value, str | None], None]] = {}
+Function = Callable[[Value, str | None], None]
+FUNCTIONS: dict[str, Function] = {}
 
 
 TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
 
-def _named(function: Callable[[Value, str | None], None]) -> Callable[[Value, str | None], None]:
+def _named(function: Function) -> Function:
     FUNCTIONS[function.__name__] = function
     return function
 

@@ -44,8 +44,17 @@ class _Field:
 
 def validate_declared(api_version: str, kind: str, obj: Any, old: Any = None) -> list[FieldError]:
     """Findings of the declared rules; `old` makes it an update. Kinds without such rules have none."""
-    name = _rules()["kinds"].get(f"{api_version}/{kind}")
-    return _validate_type(name, _Field("", obj, old, old is not None)) if name else []
+    name = declared_type(api_version, kind)
+    return validate_declared_type(name, obj, old) if name else []
+
+
+def declared_type(api_version: str, kind: str) -> str:
+    """The name of a kind's type among those with declared rules; "" when it has none."""
+    return _rules()["kinds"].get(f"{api_version}/{kind}", "")
+
+
+def validate_declared_type(name: str, obj: Any, old: Any = None) -> list[FieldError]:
+    return _validate_type(name, _Field("", obj, old, old is not None))
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 from ledger.apimachinery import field
@@ -16,12 +16,12 @@ class Findings(list[FieldError]):
 
     def __init__(self, errors: Iterable[FieldError] = ()) -> None:
         super().__init__(errors)
-        self._covered: list[FieldError] = list(errors._covered) if isinstance(errors, Findings) else []
+        self._covered: Sequence[FieldError] = list(errors._covered) if isinstance(errors, Findings) else ()
 
     def __iadd__(self, errors: Iterable[FieldError]) -> Self:  # type: ignore[override, misc]
         self.extend(errors)
-        if isinstance(errors, Findings):
-            self._covered += errors._covered
+        if isinstance(errors, Findings) and errors._covered:
+            self._covered = [*self._covered, *errors._covered]
         return self
 
     def unless_declared(self, errors: Iterable[FieldError]) -> None:
@@ -29,7 +29,7 @@ class Findings(list[FieldError]):
         are not, because their rule is not reached where one before it says something."""
         added = list(errors)
         self.extend(added)
-        self._covered += added
+        self._covered = [*self._covered, *added]
 
     def besides(self, declared: Iterable[FieldError]) -> Findings:
         """These, without the ones that declared rules have found as well."""

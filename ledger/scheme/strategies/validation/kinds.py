@@ -43,7 +43,7 @@ from ledger.scheme.strategies.validation import (
     webhooks,
 )
 from ledger.scheme.strategies.validation.common import generic_meta, generic_meta_update
-from ledger.scheme.strategies.validation.declarative import validate_declared
+from ledger.scheme.strategies.validation.declarative import declared_type, validate_declared_type
 from ledger.scheme.strategies.validation.findings import Findings
 
 Create = Callable[[ResourceDefinition, Object, Context], Findings]
@@ -178,19 +178,19 @@ _OTHER = Rules()
 
 def validate_create(definition: ResourceDefinition, obj: Object, context: Context) -> list[FieldError]:
     """Findings about a new object in the storage version, in kube-apiserver's order; none when it is fine."""
-    rules = RULES.get(_key(definition), _OTHER)
+    rules = _rules_of(definition)
     found = rules.create(definition, obj, context)
     if not found and not (rules.declared_name and is_dns1123_subdomain(obj["metadata"].get("name", ""))):
         found += generic_meta(definition, obj)
     declared = _declared(definition, obj, None, context)
-    return [*_each_once(definition, found.besides(declared)), *declared]
+    return [*_each_once(definition, found.besides(declared)), *declared] if found or declared else []
 
 
 def validate_update(
     definition: ResourceDefinition, obj: Object, old: Object, context: Context, subresource: str = ""
 ) -> list[FieldError]:
     """The same for what replaces `old`, through a subresource or not. `obj` has been prepared."""
-    rules = RULES.get(_key(definition), _OTHER)
+    rules = _rules_of(definition)
     if subresource == "status":
         validate = rules.update_status
     else:
@@ -199,7 +199,7 @@ def validate_update(
     found += generic_meta_update(obj, old)
     found += validate(definition, obj, old, context)
     declared = _declared(definition, obj, old, context)
-    return [*_each_once(definition, found.besides(declared)), *declared]
+    return [*_each_once(definition, found.besides(declared)), *declared] if found or declared else []
 
 
 def _each_once(definition: ResourceDefinition, found: Findings) -> Findings:
@@ -218,7 +218,17 @@ def _key(definition: ResourceDefinition) -> str:
     return f"{definition.group}/{definition.resource}"
 
 
+def _rules_of(definition: ResourceDefinition) -> Rules:
+    rules: Rules | None = definition.plans.get("rules")
+    if rules is None:
+        rules = definition.plans["rules"] = RULES.get(_key(definition), _OTHER)
+    return rules
+
+
 def _declared(definition: ResourceDefinition, obj: Object, old: Object | None, context: Context) -> list[FieldError]:
     """Declared rules are those of the storage version; other versions have the same, under the same names."""
-    version = api_version(definition.group, definition.storage_version)
-    return validate_declared(version, definition.kind, obj, old)
+    name = definition.plans.get("declared")
+    if name is None:
+        version = api_version(definition.group, definition.storage_version)
+        name = definition.plans["declared"] = declared_type(version, definition.kind)
+    return validate_declared_type(name, obj, old) if name else []
