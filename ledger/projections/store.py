@@ -126,7 +126,7 @@ class Store:
     def view_now(self) -> NowView:
         """The state now. Use it in a `with` statement."""
         read = self.engine.read()
-        return NowView(read, read.head(), self.bodies)
+        return NowView(read, read.head(), self.bodies, self._counts)
 
     def view(self, revision: int | None = None) -> NowView | PastView:
         """The state now, or as of a revision (included). Raises FutureRevision. Use it in a `with` statement."""
