@@ -10,6 +10,8 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ledger.apimachinery.gotext import json_kind, same
@@ -110,10 +112,11 @@ class _Target:
                 raise PatchFailed(f"Unexpected kind: {other if isinstance(other, str) else 'unknown'}")
 
     def _find(self, path: str, missing: str) -> tuple[Any, str]:
-        """The container `path` points into, and the last part of the path."""
+        """The container `path` points into, and the last part of the path. The library puts some paths in quotes."""
+        shown = f'"{path}"' if missing.startswith(("add ", "remove ")) else path
         parts = path.split("/")
         if len(parts) < 2:
-            raise PatchFailed(f"{missing}: {path}: missing value")
+            raise PatchFailed(f"{missing}: {shown}: missing value")
         container = self.root
         for part in parts[1:-1]:
             self._reach(container)
@@ -122,7 +125,7 @@ class _Target:
             except PatchFailed:
                 container = None
             if not isinstance(container, (dict, list)):
-                raise PatchFailed(f"{missing}: {path}: missing value")
+                raise PatchFailed(f"{missing}: {shown}: missing value")
         self._reach(container)
         return container, _unescaped(parts[-1])
 
@@ -135,11 +138,13 @@ class _Target:
         if isinstance(container, dict):
             container[key] = value
         else:
-            container.insert(len(container) if key == "-" else _index(key, len(container) + 1), value)
+            with _within("add", path):
+                container.insert(len(container) if key == "-" else _index(key, len(container) + 1), value)
 
     def _remove(self, path: str) -> None:
         container, key = self._find(path, "remove operation does not apply: doc is missing path")
-        _delete(container, key)
+        with _within("remove", path):
+            _delete(container, key)
 
     def _replace(self, operation: Object) -> None:
         path = _text(operation, "path", "replace operation failed to decode path: missing value")
@@ -150,13 +155,15 @@ class _Target:
             self.root = value
             return
         container, key = self._find(path, "replace operation does not apply: doc is missing path")
-        container[key if isinstance(container, dict) else _index(key, len(container))] = value
+        with _within("remove", path):  # the library says so of a replace
+            container[key if isinstance(container, dict) else _index(key, len(container))] = value
 
     def _move(self, operation: Object) -> None:
         source = _text(operation, "from", "move operation failed to decode from: missing value")
         container, key = self._find(source, "move operation does not apply: doc is missing from path")
-        value = _get(container, key)
-        _delete(container, key)
+        with _within("move", key):
+            value = _get(container, key)
+            _delete(container, key)
         path = _text(operation, "path", "move operation failed to decode path: missing value")
         self._add(path, value, "move operation does not apply: doc is missing destination path")
 
@@ -177,9 +184,19 @@ class _Target:
         value = self.root
         if path:
             container, key = self._find(path, "test operation does not apply: is missing path")
-            value = _get(container, key)
+            with _within("test", path):
+                value = _get(container, key)
         if not same(value, operation.get("value")):
             raise TestFailed(f"testing value {path} failed: test failed")
+
+
+@contextmanager
+def _within(operation: str, path: str) -> Iterator[None]:
+    """Puts in front of a failure where it happened."""
+    try:
+        yield
+    except PatchFailed as why:
+        raise PatchFailed(f"error in {operation} for path: '{path}': {why}") from None
 
 
 def _text(operation: Object, name: str, missing: str) -> str:

@@ -50,6 +50,8 @@ class Decision(NamedTuple):
 
     allowed: bool
     reason: str = ""
+    denied: bool = False  # nobody else is to be asked
+    error: str = ""  # why there is no decision
 
 
 Authenticate = Callable[[Request], Authenticated | None]

@@ -14,23 +14,36 @@ def always_allow(user: User, asked: RequestInfo) -> Decision:
     return _YES
 
 
+def always_deny(user: User, asked: RequestInfo) -> Decision:
+    return Decision(False, "Everything is forbidden.")
+
+
 def superusers(user: User, asked: RequestInfo) -> Decision:
     """system:masters may do everything, even with all roles deleted: it is the way back in."""
     return _YES if SUPERUSERS in user.groups else _NO
 
 
 def union(authorizers: Sequence[tuple[str, Authorize]]) -> Authorize:
-    """Allowed by the first that allows. A refusal names the authorizers that had something to say, a line each."""
+    """Allowed by the first that allows, unless one before it denies.
+
+    A refusal names the authorizers that had something to say, a line each.
+    """
 
     def authorize(user: User, asked: RequestInfo) -> Decision:
-        reasons = []
+        reasons, errors, denied = [], [], False
         for name, one in authorizers:
             decision = one(user, asked)
             if decision.allowed:
                 return decision
             if decision.reason:
                 reasons.append(f"{name}: {decision.reason}")
-        return Decision(False, "\n".join(reasons))
+            if decision.error:
+                errors.append(decision.error)
+            denied = decision.denied
+            if denied:
+                break
+        error = errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]" if errors else ""
+        return Decision(False, "\n".join(reasons), denied, error)
 
     return authorize
 

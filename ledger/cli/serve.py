@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ledger.cli.arguments import (
     Parser,
@@ -27,6 +28,7 @@ from ledger.server.config import ADDRESS_TYPES, Config
 from ledger.server.controllers import CONTROLLERS
 from ledger.server.plugins import PLUGIN_NAMES
 
+MODES = ("RBAC", "Webhook", "AlwaysAllow", "AlwaysDeny")
 DEFAULT_DATA_DIR = "~/.local/share/ledger"
 SERVICE_IPS_MIN = 8  # as kube-apiserver wants it
 QUIET_S = 1.0  # what is done sooner needs no progress bar
@@ -80,6 +82,8 @@ def parse(argv: list[str]) -> Config:
         parser.error("--tls-cert-file and --tls-private-key-file go together")
     if bool(given.kubelet_client_certificate) != bool(given.kubelet_client_key):
         parser.error("--kubelet-client-certificate and --kubelet-client-key go together")
+    if ("Webhook" in given.authorization_mode) != bool(given.authorization_webhook_config_file):
+        parser.error("--authorization-mode=Webhook and --authorization-webhook-config-file go together")
     for name in given.controllers:
         if name.lstrip("-") not in ("*", "none", *CONTROLLERS):
             parser.error(f"--controllers: there is no {name!r}. Controllers: {', '.join(CONTROLLERS)}")
@@ -94,7 +98,14 @@ def parse(argv: list[str]) -> Config:
         tls_private_key_file=given.tls_private_key_file,
         client_ca_file=given.client_ca_file,
         token_auth_file=given.token_auth_file,
-        authorization_mode=given.authorization_mode,
+        authorization_modes=given.authorization_mode,
+        authentication_token_webhook_config_file=given.authentication_token_webhook_config_file,
+        authentication_token_webhook_version=given.authentication_token_webhook_version,
+        authentication_token_webhook_cache_ttl_s=given.authentication_token_webhook_cache_ttl,
+        authorization_webhook_config_file=given.authorization_webhook_config_file,
+        authorization_webhook_version=given.authorization_webhook_version,
+        authorization_webhook_cache_authorized_ttl_s=given.authorization_webhook_cache_authorized_ttl,
+        authorization_webhook_cache_unauthorized_ttl_s=given.authorization_webhook_cache_unauthorized_ttl,
         anonymous_auth=given.anonymous_auth,
         runtime_config=given.runtime_config,
         service_cluster_ip_range=given.service_cluster_ip_range,
@@ -132,7 +143,9 @@ def _parser() -> Parser:
         "--client-ca-file", type=readable_file, metavar="FILE", help="who may sign client certificates; else our own CA"
     )
     add("--token-auth-file", type=readable_file, metavar="FILE", help='lines of token,user,uid,"group1,group2"')
-    add("--authorization-mode", default="RBAC", choices=("RBAC", "AlwaysAllow"), help="who may do what (RBAC)")
+    add("--authorization-mode", default="RBAC", type=checked(authorization_modes), metavar="MODE,...",
+        help="who may do what, asked in order: RBAC, Webhook, AlwaysAllow, AlwaysDeny (RBAC)")  # fmt: skip
+    _add_webhooks(add)
     parser.flag("--anonymous-auth", True, "requests without credentials are system:anonymous")
     add("--runtime-config", default="", type=checked(RuntimeConfig.parse), metavar="KEY=BOOL,...",
         help="api/all=true, api/beta=true, GROUP/VERSION=true|false")  # fmt: skip
@@ -164,6 +177,33 @@ def _parser() -> Parser:
         help="which of a node's addresses to use: the first of these that it has")  # fmt: skip
     parser.flag("--read-only", False, "serve what the log holds; refuse writes")
     return parser
+
+
+def _add_webhooks(add: Callable[..., Any]) -> None:
+    versions: dict[str, Any] = {"default": "v1beta1", "choices": ("v1", "v1beta1")}
+    add("--authentication-token-webhook-config-file", type=readable_file, metavar="FILE",
+        help="kubeconfig of a webhook that says whose a token is")  # fmt: skip
+    add("--authentication-token-webhook-version", **versions, help="of the TokenReviews it is sent (v1beta1)")
+    add("--authentication-token-webhook-cache-ttl", default="2m", type=duration_s, metavar="TIME",
+        help="for which an answer of its is kept (2m)")  # fmt: skip
+    add("--authorization-webhook-config-file", type=readable_file, metavar="FILE",
+        help="kubeconfig of a webhook that says who may do what")  # fmt: skip
+    add("--authorization-webhook-version", **versions, help="of the SubjectAccessReviews it is sent (v1beta1)")
+    add("--authorization-webhook-cache-authorized-ttl", default="5m", type=duration_s, metavar="TIME",
+        help="for which a yes of its is kept (5m)")  # fmt: skip
+    add("--authorization-webhook-cache-unauthorized-ttl", default="30s", type=duration_s, metavar="TIME",
+        help="for which another answer of its is kept (30s)")  # fmt: skip
+
+
+def authorization_modes(text: str) -> tuple[str, ...]:
+    """Raises ValueError."""
+    modes = commas(text)
+    for one in modes:
+        if one not in MODES:
+            raise ValueError(f"{one!r} is no mode. Modes: {', '.join(MODES)}")
+    if not modes or len(set(modes)) < len(modes):
+        raise ValueError("give at least one mode, each once")
+    return modes
 
 
 def _address(text: str) -> str:

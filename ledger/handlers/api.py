@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from ledger.apimachinery.http import Request
-from ledger.apimachinery.resource import Object
+from ledger.apimachinery.http import Request, Response
+from ledger.apimachinery.resource import GVK, Object
 from ledger.handlers.encode import Encoder
+from ledger.projections.api import Stored
 from ledger.projections.store import Store
 from ledger.registry.behaviour import Behaviour
+from ledger.registry.body import Converted, decode
 from ledger.registry.registry import Call, Registry
+from ledger.scheme.conversion import by_webhook
 from ledger.scheme.scheme import Scheme
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -25,6 +31,24 @@ class Api:
     encoder: Encoder
     clock: Callable[[], int]  # microseconds since 1970
     watch_timeout_s: Callable[[], float]  # how long a watch lasts whose client names no time
+
+    async def one(self, call: Call, stored: Stored, code: int = 200) -> Response:
+        """The answer that shows an object. StatusError 406; 500 when no webhook converts it."""
+        return await self.shown(call, [stored], lambda: self.encoder.one(call, stored, code))
+
+    async def converted(self, call: Call, items: list[Stored]) -> list[Stored]:
+        """The objects of a list, those that a webhook converts already in the request's version. StatusError 500."""
+        if not by_webhook(call.definition):
+            return items
+        return await self.shown(call, items, lambda: [Converted(one, self.encoder.object(call, one)) for one in items])
+
+    async def shown(self, call: Call, items: Sequence[Stored], make: Callable[[], T]) -> T:
+        """What `make` gives, which shows these objects in the request's version. StatusError 500, as `one`."""
+
+        def ahead() -> Iterator[tuple[Object, GVK]]:
+            return self.behaviour.unconverted(call.definition, call.version, map(decode, items))
+
+        return await self.registry.conversions.run(call.definition, make, ahead)
 
     async def decoded(self, call: Call, field_validation: str) -> Object:
         """The request's body as an object in the request's version; warnings go to the client. StatusError 400, 415."""

@@ -6,13 +6,15 @@ from typing import Any
 
 from ledger.apimachinery import field as fields
 from ledger.apimachinery.http import Response
+from ledger.apimachinery.managedfields import manager_name, update_managed_fields
 from ledger.apimachinery.resource import GVK, GVR, GroupResource, Key, Object
 from ledger.apimachinery.status import StatusError, bad_request, conflict
 from ledger.apimachinery.times import rfc3339
 from ledger.handlers.api import Api, warn
 from ledger.projections.api import View
-from ledger.registry.options import query_of, write_options
+from ledger.registry.options import WriteOptions, query_of, write_options
 from ledger.registry.registry import Call
+from ledger.scheme.schemas import resolved_definitions
 
 BINDING = GVK("", "v1", "Binding")
 PODS = GVR("", "v1", "pods")
@@ -29,6 +31,10 @@ async def bind(api: Api, call: Call) -> Response:
     name = binding["metadata"].get("name", "")
     if call.name and name != call.name:
         raise bad_request("name in URL does not match name in Binding object")
+    binding["metadata"].setdefault("namespace", call.namespace)
+    binding["metadata"]["managedFields"] = _owned(api, call, binding, options)
+    admitted = Call(call.request, call.definition, call.version, call.subresource, call.namespace, call.name or name)
+    binding = await api.registry.admit(admitted, "CREATE", binding, options.as_object("CreateOptions"), options.dry_run)
     _validate(binding)
     found = api.scheme().find(PODS)
     assert found is not None  # pods are always served
@@ -42,6 +48,17 @@ async def bind(api: Api, call: Call) -> Response:
     await api.registry.update(pod_call, transform, options, direct=True)
     answer = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
     return api.encoder.status(call.request, answer, 201)
+
+
+def _owned(api: Api, call: Call, binding: Object, options: WriteOptions) -> list[dict[str, Any]]:
+    """Who made the binding: admission sees it, nobody keeps it."""
+    empty: Object = {"kind": BINDING.kind, "apiVersion": BINDING.api_version, "metadata": {}}
+    manager = manager_name(options.field_manager, call.request.headers.get("user-agent"))
+    schema = resolved_definitions()["io.k8s.api.core.v1.Binding"]
+    now = rfc3339(api.clock())
+    return update_managed_fields(
+        empty, binding, schema, manager, BINDING.api_version, call.subresource, now, None, None
+    )
 
 
 def _with_topology(binding: Object, view: View) -> Object:

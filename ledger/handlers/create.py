@@ -13,4 +13,4 @@ async def create(api: Api, call: Call) -> Response:
     options = write_options(query_of(call.request), "CreateOptions")
     obj = await api.decoded(call, options.field_validation)
     written = await api.registry.create(call, obj, options)
-    return api.encoder.one(call, written.stored, 201)
+    return await api.one(call, written.stored, 201)

@@ -15,7 +15,7 @@ async def delete(api: Api, call: Call) -> Response:
     api.encoder.check(call)
     written = await api.registry.delete(call, await _options(api, call))
     if written.whole:
-        return api.encoder.one(call, written.stored)
+        return await api.one(call, written.stored)
     resource = call.definition.group_resource
     details: Object = {"name": written.stored.key.name}
     if resource.group:
@@ -30,6 +30,7 @@ async def delete_collection(api: Api, call: Call) -> Response:
     selection = selection_of(call.definition, call.version, listing)
     page = await list_page(api.store, call.definition, call.namespace, listing, selection, api.clock() // 1_000_000)
     page.items = await api.registry.delete_collection(call, page.items, options)
+    page.items = await api.converted(call, page.items)
     return await api.encoder.many(call, page)
 
 

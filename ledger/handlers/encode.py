@@ -34,7 +34,7 @@ from ledger.apimachinery.status import StatusError, bad_request
 from ledger.handlers import table
 from ledger.projections.api import Stored
 from ledger.registry.behaviour import Behaviour
-from ledger.registry.body import decode, prefix_of
+from ledger.registry.body import Converted, decode, prefix_of
 from ledger.registry.listing import Page
 from ledger.registry.options import query_of, text
 from ledger.registry.registry import Call
@@ -86,6 +86,8 @@ class Encoder:
 
     def object(self, call: Call, stored: Stored) -> Object:
         """The decoded object in the request's version."""
+        if isinstance(stored, Converted):
+            return stored.obj
         return self.behaviour.from_storage(call.definition, call.version, decode(stored))
 
     def plain(self, request: Request, kind: GVK, obj: Object, code: int) -> Response:
@@ -218,6 +220,10 @@ class Frames:
         if frame is None:
             frame = item.frames[key] = self._frame(event)
         return frame
+
+    def made(self, event: WatchEvent) -> bool:
+        """Whether another watcher has had the frame of this event made."""
+        return self._shared and event.item is not None and (event.type, *self._key) in event.item.frames
 
     def error(self, error: StatusError) -> bytes:
         return self._made("ERROR", error.status())

@@ -40,6 +40,8 @@ async def evict(api: Api, call: Call) -> Response:
     warn(call.request, warnings)
     if eviction["metadata"].get("name", "") != call.name:
         raise bad_request("name in URL does not match name in Eviction object")
+    eviction["metadata"].setdefault("namespace", call.namespace)
+    eviction = await api.registry.admit(call, "CREATE", eviction, options.as_object("CreateOptions"), options.dry_run)
     asked = dict(eviction.get("deleteOptions") or {})
     if options.dry_run:
         asked.setdefault("dryRun", ["All"])
@@ -49,7 +51,7 @@ async def evict(api: Api, call: Call) -> Response:
     def prepare(pod: Object, view: View) -> tuple[Object, list[Change]]:
         return _disrupted(pod, rfc3339(api.clock())), _charge(api, pod, view, deletion)
 
-    await api.registry.delete(pod_call, deletion, prepare)
+    await api.registry.delete(pod_call, deletion, prepare, admitted=True)
     answer = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
     return api.encoder.status(call.request, answer, 201)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ledger.apimachinery.http import Response
 from ledger.apimachinery.status import not_found, too_large_resource_version
 from ledger.handlers.api import Api
+from ledger.registry.conversions import NoConversion, undecodable
 from ledger.registry.options import get_resource_version, parse_revision, query_of
 from ledger.registry.registry import Call
 
@@ -24,4 +25,7 @@ async def get(api: Api, call: Call, revision: int | None = None) -> Response:
             stored = view.get(call.key)
     if stored is None:
         raise not_found(call.definition.group_resource, call.name)
-    return api.encoder.one(call, stored)
+    try:
+        return await api.one(call, stored)
+    except NoConversion as why:
+        raise undecodable(stored, why) from None

@@ -14,6 +14,7 @@ from ledger.handlers.api import Api
 from ledger.registry.listing import Listing, list_page, selection_of
 from ledger.registry.options import ListOptions, list_options, query_of
 from ledger.registry.registry import Call
+from ledger.scheme.conversion import by_webhook
 
 
 async def list_objects(api: Api, call: Call, revision: int | None = None) -> Response:
@@ -24,9 +25,10 @@ async def list_objects(api: Api, call: Call, revision: int | None = None) -> Res
         options = at_moment(options, revision)
     selection = selection_of(call.definition, call.version, options)
     now_s = api.clock() // 1_000_000
-    if not selection and api.encoder.joins(call):
+    if not selection and api.encoder.joins(call) and not by_webhook(call.definition):
         return await _joined(api, call, Listing(api.store, call.definition, call.namespace, options, selection, now_s))
     page = await list_page(api.store, call.definition, call.namespace, options, selection, now_s)
+    page.items = await api.converted(call, page.items)
     return await api.encoder.many(call, page)
 
 

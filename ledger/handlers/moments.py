@@ -14,8 +14,15 @@ from ledger.scheme.scheme import Scheme
 class Moments:
     """Resolves moments against a store. `scheme_at` gives the kinds that existed at a revision."""
 
-    def __init__(self, store: Store, scheme: Callable[[], Scheme], scheme_at: Callable[[int], Scheme]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        scheme: Callable[[], Scheme],
+        scheme_at: Callable[[int], Scheme],
+        latest: Callable[[], Scheme] | None = None,
+    ) -> None:
         self.store, self._scheme, self._scheme_at = store, scheme, scheme_at
+        self.latest = latest or scheme  # the kinds as the store has them at this very moment
 
     def revision(self, request: Request) -> int | None:
         """The revision the request's path names, None for now. StatusError 400 (garbage), 404 (outside the log)."""

@@ -43,7 +43,7 @@ async def patch(api: Api, call: Call) -> Response:
         return patched
 
     written = await api.registry.update(call, transform, options)
-    return api.encoder.one(call, written.stored)
+    return await api.one(call, written.stored)
 
 
 def patch_type_of(call: Call) -> str:
@@ -68,4 +68,4 @@ async def _apply(api: Api, call: Call, body: bytes, options: WriteOptions) -> Re
         return applied
 
     written = await api.registry.update(call, transform, options, create=not call.subresource, tracked=True)
-    return api.encoder.one(call, written.stored, 201 if written.created else 200)
+    return await api.one(call, written.stored, 201 if written.created else 200)

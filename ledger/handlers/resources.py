@@ -66,6 +66,10 @@ class Resources:
             request.scratch["moment_us"] = self.moments.store.time_of(revision)
         scheme = self.moments.scheme(revision)
         found = self._route(scheme, request.method, info.path)
+        if found is None and revision is None and _may_be_a_resource(info.path):
+            # Whoever read of a new definition may ask for its kind before this server was told of the commit.
+            scheme = self.moments.latest()
+            found = self._route(scheme, request.method, info.path)
         if found is None:
             return await self._no_route(request, scheme, info.path)
         call = Call(request, found.definition, found.version, found.subresource, found.namespace, found.name)

@@ -169,7 +169,9 @@ def _decided(authorize: Authorize, user: User, spec: dict[str, Any]) -> dict[str
     answered: dict[str, Any] = {"allowed": decision.allowed}
     if decision.reason:
         answered["reason"] = decision.reason
-    ignored = _ignored_selectors(spec.get("resourceAttributes") or {})
+    if decision.denied:
+        answered["denied"] = True
+    ignored = [*filter(None, [decision.error]), *_ignored_selectors(spec.get("resourceAttributes") or {})]
     if ignored:
         answered["evaluationError"] = "; ".join(ignored)
     return answered

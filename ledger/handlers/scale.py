@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ledger.apimachinery import field as fields
 from ledger.apimachinery.http import Response
-from ledger.apimachinery.resource import GVK, Object
-from ledger.apimachinery.selectors import label_selector_from
-from ledger.apimachinery.status import StatusError, bad_request, internal_error, invalid, not_found
+from ledger.apimachinery.resource import Object
+from ledger.apimachinery.status import StatusError, bad_request, invalid, not_found
 from ledger.handlers.api import Api, warn
 from ledger.handlers.patch import patch_type_of
 from ledger.handlers.update import check_name
@@ -18,9 +15,9 @@ from ledger.registry.decide import value_at, with_value_at
 from ledger.registry.options import APPLY_CONTENT_TYPES, WriteOptions, query_of, write_options
 from ledger.registry.patching import check_patch, patcher
 from ledger.registry.registry import Call, Transform
+from ledger.registry.scales import SCALE, scale_of
 from ledger.scheme.definition import ScalePaths
 
-SCALE = GVK("autoscaling", "v1", "Scale")
 UNSET_REPLICAS = -(1 << 31)  # what a patch finds where a custom resource says nothing (scaleUpdatedObjectInfo)
 
 
@@ -33,11 +30,11 @@ async def scale(api: Api, call: Call) -> Response:
             stored = view.get(call.key)
         if stored is None:
             raise not_found(call.definition.group_resource, call.name)
-        return api.encoder.plain(call.request, SCALE, _shown(api, call, stored), 200)
+        return await _answer(api, call, stored)
     options, transform = await (_update(api, call) if method == "PUT" else _patch(api, call))
     applies = method == "PATCH" and patch_type_of(call) in APPLY_CONTENT_TYPES
     written = await api.registry.update(call, transform, options, tracked=applies)
-    return api.encoder.plain(call.request, SCALE, _shown(api, call, written.stored), 200)
+    return await _answer(api, call, written.stored)
 
 
 async def _update(api: Api, call: Call) -> tuple[WriteOptions, Transform]:
@@ -113,40 +110,13 @@ def _paths(call: Call) -> ScalePaths:
     return call.version.scale
 
 
+async def _answer(api: Api, call: Call, stored: Stored) -> Response:
+    shown = await api.shown(call, [stored], lambda: _shown(api, call, stored))
+    return api.encoder.plain(call.request, SCALE, shown, 200)
+
+
 def _shown(api: Api, call: Call, stored: Stored) -> Object:
     return scale_of(_paths(call), api.behaviour.from_storage(call.definition, call.version, decode(stored)))
-
-
-def scale_of(paths: ScalePaths, obj: Object, unset: int | None = None) -> Object:
-    """The Scale that an object in the request's version shows. `unset`: replicas where it has none, else an error."""
-    metadata = obj["metadata"]
-    replicas = value_at(obj, paths.spec_replicas)
-    if replicas is None:
-        replicas = unset
-    if replicas is None:
-        raise internal_error(f'the spec replicas field ".{paths.spec_replicas}" does not exist')
-    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-    spec = {"replicas": replicas} if replicas else {}
-    status: Object = {"replicas": value_at(obj, paths.status_replicas) or 0}
-    selector = selector_text(value_at(obj, paths.label_selector)) if paths.label_selector else ""
-    if selector:
-        status["selector"] = selector
-    return {
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": {name: metadata[name] for name in kept if name in metadata},
-        "spec": spec,
-        "status": status,
-    }
-
-
-def selector_text(selector: Any) -> str:
-    """A selector as text, whether it is text already (custom resources), a LabelSelector or a plain map of labels."""
-    if not selector or isinstance(selector, str):
-        return selector or ""
-    if "matchLabels" in selector or "matchExpressions" in selector:
-        return str(label_selector_from(selector))
-    return str(label_selector_from({"matchLabels": selector}))
 
 
 def _scaled(call: Call, live: Object, wanted: Object) -> Object:

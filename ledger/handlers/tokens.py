@@ -24,6 +24,7 @@ from ledger.auth.serviceaccounts import Lookup
 from ledger.auth.usernames import service_account_username
 from ledger.handlers.api import Api, warn
 from ledger.handlers.documents import check_route
+from ledger.registry import decide
 from ledger.registry.options import query_of, write_options
 from ledger.registry.registry import Call
 
@@ -153,6 +154,19 @@ def token_verb(issuer: TokenIssuer) -> Verb:
         warn(call.request, warnings)
         now, manager = api.clock(), manager_name(options.field_manager, call.request.headers.get("user-agent"))
         obj["metadata"]["managedFields"] = [_ownership(obj, manager, now)]
+        given_uid = obj["metadata"].get("uid", "")
+        if obj.setdefault("spec", {}).get("expirationSeconds") is None:
+            obj["spec"]["expirationSeconds"] = _HOUR_S
+        obj["metadata"].setdefault("namespace", call.namespace)
+
+        def complete(obj: Object) -> None:
+            decide.fill_system_fields(obj, now, api.registry.new_uid())
+            obj["metadata"].setdefault("name", call.name)
+
+        admitted = await api.registry.admit(
+            call, "CREATE", obj, options.as_object("CreateOptions"), options.dry_run, complete
+        )
+        obj = {**admitted, "metadata": {**admitted["metadata"], "uid": given_uid}}
         answered, token_id = issuer.issue(call.namespace, call.name, obj, now)
         call.request.annotations["authentication.kubernetes.io/issued-credential-id"] = f"JTI={token_id}"
         return api.encoder.plain(call.request, TOKEN_REQUEST, answered, 201)

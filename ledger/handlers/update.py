@@ -22,7 +22,7 @@ async def update(api: Api, call: Call) -> Response:
 
     allowed = call.definition.traits.create_on_update and not call.subresource
     written = await api.registry.update(call, transform, options, create=allowed)
-    return api.encoder.one(call, written.stored, 201 if written.created else 200)
+    return await api.one(call, written.stored, 201 if written.created else 200)
 
 
 def check_name(call: Call, obj: Object) -> None:

@@ -8,11 +8,12 @@ from ledger.apimachinery.field import quoted
 from ledger.apimachinery.http import Response, Write
 from ledger.apimachinery.status import StatusError
 from ledger.handlers.api import Api
+from ledger.handlers.encode import Frames
 from ledger.log.api import Compacted
 from ledger.registry.listing import selection_of
 from ledger.registry.options import ListOptions, list_options, query_of
 from ledger.registry.registry import Call
-from ledger.registry.watching import watch_events
+from ledger.registry.watching import WatchEvent, watch_events
 
 
 async def watch(api: Api, call: Call, revision: int | None = None) -> Response:
@@ -32,13 +33,20 @@ async def watch(api: Api, call: Call, revision: int | None = None) -> Response:
         try:
             async for batch in events:
                 if batch:
-                    await write(b"".join([frames.event(event) for event in batch]))
+                    await write(await _framed(api, call, frames, batch))
+        except StatusError as failed:  # a webhook that does not convert
+            await write(frames.error(failed))
         except Compacted as compacted:
             given = options.resource_version
             text = f"too old resource version: {given} ({compacted.oldest})"
             await write(frames.error(StatusError(410, "Expired", text)))
 
     return Response(200, [("content-type", frames.content_type)], stream=stream, endless=True)
+
+
+async def _framed(api: Api, call: Call, frames: Frames, batch: list[WatchEvent]) -> bytes:
+    news = [event.stored for event in batch if event.stored is not None and not frames.made(event)]
+    return await api.shown(call, news, lambda: b"".join([frames.event(event) for event in batch]))
 
 
 def _check_revision(options: ListOptions) -> None:

@@ -1,7 +1,7 @@
 """One request to a peer and its answer, both as they come: nothing is kept but what is on its way.
 
-A connection is kept for the next request to the same peer. Only a GET or HEAD takes a kept one: when such a connection
-turns out to have ended, the request can be sent again without harm.
+A connection is kept for the next request to the same peer. Only a request that can be sent again takes a kept one, a GET, a
+HEAD or one whose body is there as a whole: such a connection may turn out to have ended before the answer began.
 """
 
 from __future__ import annotations
@@ -44,14 +44,17 @@ class Caller:
         self._contexts = Contexts()
         self._idle: OrderedDict[Exchange, float] = OrderedDict()  # each with when it was put here, oldest first
 
-    async def ask(self, peer: Peer, method: str, target: str, headers: Headers, body: Body | None = None) -> Exchange:
+    async def ask(
+        self, peer: Peer, method: str, target: str, headers: Headers, body: Body | bytes | None = None
+    ) -> Exchange:
         """The answer's head; the rest is read from it. `target` is the path with its query, percent-encoded.
 
         Whoever is given an Exchange closes it. Raises CallFailed, and what reading the body raises.
         """
-        while method in REPEATABLE and body is None and (kept := self._take(peer)) is not None:
+        repeatable = isinstance(body, bytes) or (body is None and method in REPEATABLE)
+        while repeatable and (kept := self._take(peer)) is not None:
             try:
-                return await kept._started(method, target, headers, None)
+                return await kept._started(method, target, headers, body)
             except Stale:
                 kept.abort()
             except BaseException:
@@ -166,10 +169,12 @@ class Exchange:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise PeerGone from None
 
-    async def _started(self, method: str, target: str, headers: Headers, body: Body | None) -> Exchange:
+    async def _started(self, method: str, target: str, headers: Headers, body: Body | bytes | None) -> Exchange:
         """Itself once the head of the answer is there. Raises CallFailed, Stale."""
         framing: Headers = []
-        if body is not None:
+        if isinstance(body, bytes):
+            framing = [("Content-Length", str(len(body)))]
+        elif body is not None:
             framing = [
                 ("Transfer-Encoding", "chunked") if body.length is None else ("Content-Length", str(body.length))
             ]
@@ -182,6 +187,9 @@ class Exchange:
             raise CallFailed(f"net/http: invalid request: {error}") from None
         if body is None:
             await self._send(data, h11.EndOfMessage())
+            await self._receive_head()
+        elif isinstance(body, bytes):
+            await self._send((data or b"") + (self._http.send(h11.Data(data=body)) or b""), h11.EndOfMessage())
             await self._receive_head()
         else:
             await self._exchange_with_body(data or b"", body)

@@ -9,6 +9,7 @@ from ledger.apimachinery import status
 from ledger.apimachinery.http import Handler, Headers, Request, Response
 from ledger.apimachinery.remember import remembered
 from ledger.auth.api import Authenticate, Unauthenticated
+from ledger.auth.pending import settled
 
 _log = logging.getLogger(__name__)
 _CREDENTIALS = frozenset({"authorization", "x-remote-user", "x-remote-uid", "x-remote-group"})
@@ -25,7 +26,7 @@ def with_authentication(handler: Handler, authenticate: Authenticate, audiences:
 
     async def authenticated(request: Request) -> Response:
         try:
-            found = authenticate(request)
+            found = await settled(lambda: authenticate(request))
         except Unauthenticated as why:
             _log.info("unable to authenticate the request: %s (audit id %s)", why, request.audit_id)
             raise status.unauthorized() from None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ledger.apimachinery.field import quoted
 from ledger.apimachinery.http import Handler, Request, Response
 from ledger.auth.api import DECISION, REASON, Authorize, forbidden
+from ledger.auth.pending import settled
 
 
 def with_authorization(handler: Handler, authorize: Authorize) -> Handler:
@@ -11,12 +13,24 @@ def with_authorization(handler: Handler, authorize: Authorize) -> Handler:
 
     async def authorized(request: Request) -> Response:
         assert request.user is not None and request.info is not None
-        decision = authorize(request.user, request.info)
+        user, info = request.user, request.info
+        decision = await settled(lambda: authorize(user, info))
         request.annotations[DECISION] = "allow" if decision.allowed else "forbid"
         request.annotations[REASON] = decision.reason
+        if decision.error and not decision.allowed:
+            request.annotations[REASON] = "internal error"
+            return _internal_error(request, decision.error)
         if not decision.allowed:
             request.response_headers.append(("x-content-type-options", "nosniff"))
-            raise forbidden(request.user, request.info, decision.reason)
+            raise forbidden(user, info, decision.reason)
         return await handler(request)
 
     return authorized
+
+
+def _internal_error(request: Request, why: str) -> Response:
+    """Plain text, as responsewriters.InternalError of k8s.io/apiserver gives it."""
+    uri = f"{request.raw_path}?{request.query}" if request.query else request.raw_path
+    text = f"Internal Server Error: {quoted(uri)}: {why}\n"
+    headers = [("content-type", "text/plain; charset=utf-8"), ("x-content-type-options", "nosniff")]
+    return Response(500, headers, text.encode())

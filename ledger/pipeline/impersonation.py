@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import partial
 from urllib.parse import unquote
 
 from ledger.apimachinery import status
@@ -33,6 +34,7 @@ from ledger.auth.api import (
     forbidden,
     resource_attributes,
 )
+from ledger.auth.pending import settled
 from ledger.auth.usernames import node_of, service_account_groups, split_service_account
 
 _EXTRA = "impersonate-extra-"
@@ -53,7 +55,7 @@ def with_impersonation(handler: Handler, authorize: Authorize) -> Handler:
             wanted = _wanted(request.headers)
             if wanted is not None:
                 asked = _Asked(authorize, request.user, request.info, wanted)
-                request.user = asked.allowed_user(last_way)
+                request.user = await settled(partial(asked.allowed_user, last_way))
         except StatusError:
             request.response_headers.append(("x-content-type-options", "nosniff"))
             raise

@@ -3,7 +3,7 @@ custom resources their structural schema. The registry knows neither."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from ledger.apimachinery.resource import GVK, Object
@@ -34,6 +34,14 @@ class Behaviour(Protocol):
 
         `strategic`: the patch, if it was of that type; `complaints`: what strict decoding of the patch complained of.
         """
+        ...
+
+    def patched(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object:
+        """An object that admission patched, defaulted again; StatusError 422. What a schema does not have stays for now."""
+        ...
+
+    def prune(self, definition: ResourceDefinition, obj: Object) -> None:
+        """Takes out, in place, what `patched` let stay."""
         ...
 
     def decode_applied(self, body: bytes, field_validation: str) -> tuple[Object, list[str]]:
@@ -74,6 +82,12 @@ class Behaviour(Protocol):
         ...
 
     def from_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object: ...
+
+    def unconverted(
+        self, definition: ResourceDefinition, version: Version, objects: Iterable[Object]
+    ) -> Iterator[tuple[Object, GVK]]:
+        """What `from_storage` will ask a conversion webhook for, of each of these stored objects, and may change in place."""
+        ...
 
     def track(
         self,

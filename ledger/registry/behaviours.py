@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ledger.apimachinery.resource import GVK, Object
 from ledger.registry.builtin import Builtins
@@ -37,6 +37,12 @@ class Behaviours:
     ) -> tuple[Object, list[str]]:
         return self.of(definition).redecode(definition, version, obj, field_validation, strategic, complaints)
 
+    def patched(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object:
+        return self.of(definition).patched(definition, version, obj)
+
+    def prune(self, definition: ResourceDefinition, obj: Object) -> None:
+        self.of(definition).prune(definition, obj)
+
     def decode_applied(self, body: bytes, field_validation: str) -> tuple[Object, list[str]]:
         return self.builtins.decode_applied(body, field_validation)
 
@@ -69,6 +75,11 @@ class Behaviours:
 
     def from_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object:
         return self.of(definition).from_storage(definition, version, obj)
+
+    def unconverted(
+        self, definition: ResourceDefinition, version: Version, objects: Iterable[Object]
+    ) -> Iterator[tuple[Object, GVK]]:
+        return self.customs.unconverted(definition, version, objects)
 
     def track(
         self,

@@ -73,6 +73,25 @@ def decode(stored: Stored) -> Object:
     return {"kind": stored.kind, "apiVersion": stored.api_version, **orjson.loads(stored.body)}
 
 
+class Converted(Stored):
+    """What is stored, with the object in the version that a request shows it in."""
+
+    __slots__ = ("obj",)
+
+    def __init__(self, stored: Stored, obj: Object) -> None:
+        super().__init__(
+            stored.key,
+            stored.revision,
+            stored.uid,
+            stored.api_version,
+            stored.kind,
+            stored.labels,
+            stored.fields,
+            stored.body,
+        )
+        self.obj = obj
+
+
 def change_of(definition: ResourceDefinition, obj: Object, expect: int | None) -> Change:
     """The Change that stores `obj` (in the storage version)."""
     metadata = obj["metadata"]

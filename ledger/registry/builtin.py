@@ -73,6 +73,12 @@ class Builtins:
             raise invalid("", "", "", [error])
         return self._defaulted(definition, version, decoded)[0], warnings
 
+    def patched(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object:
+        return self.redecode(definition, version, obj, "Ignore")[0]
+
+    def prune(self, definition: ResourceDefinition, obj: Object) -> None:
+        """A Go type has room for nothing unknown."""
+
     def _defaulted(
         self, definition: ResourceDefinition, version: Version, decoded: codec.Decoded
     ) -> tuple[Object, list[str]]:

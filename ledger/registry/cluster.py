@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ledger.apimachinery.resource import GroupResource, Key, Object
-from ledger.apimachinery.status import not_found
+from ledger.apimachinery.status import StatusError, not_found
 from ledger.outbound.services import SERVICE_NAME
 from ledger.projections.store import Store
 from ledger.registry.body import decode
 
-NODES, PODS, SERVICES = (GroupResource("", one) for one in ("nodes", "pods", "services"))
+NODES, PODS, SERVICES, ENDPOINTS = (GroupResource("", one) for one in ("nodes", "pods", "services", "endpoints"))
 SLICES = GroupResource("discovery.k8s.io", "endpointslices")
 
 
@@ -35,6 +35,13 @@ class Cluster:
         with self._store.view() as view:
             found = [one for one in view.scan(SLICES, namespace) if one.labels.get(SERVICE_NAME) == service]
             return [decode(one) for one in found]
+
+    def subsets(self, namespace: str, service: str) -> list[Object]:
+        """What the Endpoints object of a service says; nothing when there is none."""
+        try:
+            return self._named(ENDPOINTS, namespace, service).get("subsets") or []
+        except StatusError:
+            return []
 
     def _named(self, resource: GroupResource, namespace: str, name: str, revision: int | None = None) -> Object:
         with self._store.view(revision) as view:

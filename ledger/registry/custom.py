@@ -6,7 +6,7 @@ pkg/apiserver/customresource_handler.go and pkg/registry/customresource of k8s.i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 
 from ledger.apimachinery import fieldset, json_codec
@@ -20,9 +20,11 @@ from ledger.apimachinery.resource import GVK, Object, Schema, split_api_version
 from ledger.apimachinery.scalefields import after_scale
 from ledger.apimachinery.status import StatusError, forbidden, invalid
 from ledger.apimachinery.times import rfc3339
+from ledger.registry.conversions import Conversions
 from ledger.registry.options import WriteOptions
 from ledger.registry.replicas import replicas_paths
 from ledger.scheme import codec, custom_validation
+from ledger.scheme.conversion import by_webhook
 from ledger.scheme.custom_codec import go_numbers, object_meta
 from ledger.scheme.definition import ResourceDefinition, Version
 from ledger.scheme.strategies import Context
@@ -33,7 +35,14 @@ _ALL_BUT_STATUS = fieldset.excluding(fieldset.of_paths([("f:metadata",), ("f:spe
 
 
 class Customs:
-    """The part of ledger.registry.behaviour.Behaviour that depends on a resource, for custom ones."""
+    """The part of ledger.registry.behaviour.Behaviour that depends on a resource, for custom ones.
+
+    Where a webhook converts, `conversions` has its answers or lets it be asked: NotConverted may come out of every method
+    that changes versions.
+    """
+
+    def __init__(self, conversions: Conversions | None = None) -> None:
+        self.conversions = conversions or Conversions()
 
     def decode(
         self, definition: ResourceDefinition, version: Version, body: bytes, content_type: str, field_validation: str
@@ -68,6 +77,17 @@ class Customs:
             text = f"strict decoding error: {', '.join(complaints)}"
             raise invalid("", "", "", [_patch_error(shown, text)])
         return _defaulted(definition, obj), complaints if field_validation == "Warn" else []
+
+    def patched(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object:
+        obj = go_numbers(deepcopy(obj))
+        try:
+            _through_metadata(version, obj)
+        except codec.Refused as refused:
+            raise invalid("", "", "", [_patch_error(obj, str(refused))]) from None
+        return _defaulted(definition, obj)
+
+    def prune(self, definition: ResourceDefinition, obj: Object) -> None:
+        _coerce(definition, obj)
 
     def apply(
         self,
@@ -107,7 +127,7 @@ class Customs:
         wanted = definition.versions[definition.storage_version].kind
         if obj["apiVersion"] == wanted.api_version:
             return {**obj}
-        return _converted(definition, deepcopy(obj), wanted)
+        return self._converted(definition, deepcopy(obj), wanted)
 
     def hub(self, definition: ResourceDefinition, stored: Object, live: Object) -> Object:
         return live
@@ -117,9 +137,28 @@ class Customs:
         _coerce(definition, obj)
         _defaulted(definition, obj)
         if obj["apiVersion"] != version.kind.api_version:
-            _converted(definition, obj, version.kind)
+            self._converted(definition, obj, version.kind)
         obj["kind"] = version.kind.kind
         return obj
+
+    def _converted(self, definition: ResourceDefinition, obj: Object, kind: GVK) -> Object:
+        """The object in another version, in place, pruned by its schema. Raises NotConverted."""
+        if by_webhook(definition):
+            converted = self.conversions.of(definition, obj, kind)
+            obj.clear()
+            obj.update(converted)
+        obj["apiVersion"] = kind.api_version
+        _coerce(definition, obj)
+        return obj
+
+    def unconverted(
+        self, definition: ResourceDefinition, version: Version, objects: Iterable[Object]
+    ) -> Iterator[tuple[Object, GVK]]:
+        """What `from_storage` will ask a webhook for, of each of these stored objects. In place."""
+        for obj in objects:
+            if obj["apiVersion"] != version.kind.api_version:
+                _coerce(definition, obj)
+                yield _defaulted(definition, obj), version.kind
 
     def track(
         self,
@@ -159,6 +198,8 @@ class Customs:
             version = definition.versions.get(name) if group == definition.group else None
             if version is None:
                 return None
+            if by_webhook(definition) and obj.keys() - {"kind", "apiVersion", "metadata"}:
+                return self.conversions.of(definition, obj, version.kind), version.schema
             # A field that the other version does not have makes the whole write leave managedFields as they are.
             check(obj, compiled(version.schema))
             return {**obj, "apiVersion": api_version}, version.schema
@@ -210,20 +251,6 @@ def _coerce(definition: ResourceDefinition, obj: Object) -> list[str]:
     if (group, obj["kind"]) != (definition.group, definition.kind):
         return []
     return coerce(obj, _node(definition, obj), GVK(group, name, definition.kind))
-
-
-def _converted(definition: ResourceDefinition, obj: Object, kind: GVK) -> Object:
-    """The object in another version, in place: the name of the version changes, and its schema prunes.
-
-    StatusError 500 where a webhook would have to convert.
-    """
-    if definition.traits.more["conversion"].get("strategy") == "Webhook":
-        given = f"{obj['apiVersion']}, Kind={obj['kind']}"
-        why = f"this server does not call conversion webhooks; {kind.api_version} cannot be made of it"
-        raise StatusError(500, "", f"conversion webhook for {given} failed: {why}")
-    obj["apiVersion"] = kind.api_version
-    _coerce(definition, obj)
-    return obj
 
 
 def _node(definition: ResourceDefinition, obj: Object) -> Structural | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ledger.apimachinery.field import invalid as invalid_field
 from ledger.apimachinery.field import quoted
+from ledger.apimachinery.managedentries import BadManagedFields, decode_managed_fields
 from ledger.apimachinery.resource import GroupResource, Object
 from ledger.apimachinery.status import StatusError, bad_request, conflict, invalid, modified
 from ledger.apimachinery.times import parse_rfc3339, rfc3339
@@ -93,6 +94,18 @@ def check_revision_is_number(given: str) -> None:
     """Upstream says of an update whose version is no number what Go's parser says, as an internal error."""
     if given and not (given.isascii() and given.isdigit()):
         raise StatusError(500, "", f"strconv.ParseUint: parsing {quoted(given)}: invalid syntax")
+
+
+def check_admitted_managers(obj: Object, before: list[Any] | None, warnings: list[str]) -> None:
+    """Puts managedFields back that admission left unreadable, and warns of it (managedFieldsValidatingAdmissionController)."""
+    try:
+        decode_managed_fields(obj["metadata"].get("managedFields") or ())
+    except BadManagedFields as error:
+        why = "this could be caused by an outdated mutating admission controller; please fix your requests"
+        warnings.append(f".metadata.managedFields was in an invalid state after admission; {why}: {error}")
+        obj["metadata"].pop("managedFields", None)
+        if before:
+            obj["metadata"]["managedFields"] = before
 
 
 def carry_metadata(obj: Object, old: Object) -> None:

@@ -148,6 +148,7 @@ class WriteOptions:
     field_manager: str = ""
     field_validation: str = "Warn"
     force: bool = False
+    validation_given: str = ""  # fieldValidation as the request has it
 
     def as_object(self, kind: str) -> dict[str, Any]:
         """As admission plugins see it."""
@@ -156,7 +157,8 @@ class WriteOptions:
             options["dryRun"] = ["All"]
         if self.field_manager:
             options["fieldManager"] = self.field_manager
-        options["fieldValidation"] = self.field_validation
+        if self.validation_given:
+            options["fieldValidation"] = self.validation_given
         return options
 
 
@@ -176,7 +178,7 @@ def write_options(query: Query, kind: str, *, patch_type: str = "") -> WriteOpti
     if validation not in ("", "Ignore", "Warn", "Strict"):
         errors.append(fields.not_supported("fieldValidation", validation, ["", "Ignore", "Strict", "Warn"]))
     _refuse(kind, errors)
-    return WriteOptions(bool(dry_run), manager, validation or "Warn", bool(force))
+    return WriteOptions(bool(dry_run), manager, validation or "Warn", bool(force), validation)
 
 
 _DEFAULT_WRITE = WriteOptions()
@@ -213,6 +215,10 @@ class DeleteOptions:
         options: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1"}
         if self.grace_s is not None:
             options["gracePeriodSeconds"] = self.grace_s
+        given = {"uid": self.uid, "resourceVersion": self.resource_version}
+        preconditions = {name: value for name, value in given.items() if value is not None}
+        if preconditions:
+            options["preconditions"] = preconditions
         if self.propagation:
             options["propagationPolicy"] = self.propagation
         if self.dry_run:

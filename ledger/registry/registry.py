@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from ledger.admission.api import Attributes
@@ -26,10 +27,13 @@ from ledger.registry import decide
 from ledger.registry.allocators.api import Allocator
 from ledger.registry.behaviour import Behaviour, Context
 from ledger.registry.body import change_of, check_size, decode, encode_body, key_of, removal_of
+from ledger.registry.conversions import Conversions
 from ledger.registry.options import DeleteOptions, WriteOptions
+from ledger.registry.scales import scale_of
 from ledger.registry.storage_keys import other_uid
 from ledger.scheme.definition import ResourceDefinition, Version
 
+SCALE_PART = "scale"
 ATTEMPTS_MAX = 256  # of deciding again after a lost race; each loss means that another write got through
 GENERATE_ATTEMPTS_MAX = 8
 NOBODY = User("system:apiserver", groups=("system:masters",))
@@ -87,10 +91,12 @@ class Registry:
         new_uid: Callable[[], str],
         new_suffix: Callable[[], str],
         allocators: Mapping[GroupResource, Allocator] | None = None,
+        conversions: Conversions | None = None,
     ) -> None:
         self.store, self.behaviour, self.admission = store, behaviour, admission
         self.clock, self.new_uid, self.new_suffix = clock, new_uid, new_suffix
         self.allocators = allocators or {}  # of the resources whose objects own more than themselves
+        self.conversions = conversions or Conversions()
 
     # --- create ---------------------------------------------------------------------------------------------------
     async def create(self, call: Call, obj: Object, options: WriteOptions) -> Written:
@@ -116,7 +122,7 @@ class Registry:
         definition, resource = call.definition, call.definition.group_resource
         now = self.clock()
         context = Context(call.user, rfc3339(now), call.version.name)
-        decide.fill_system_fields(obj, now, self.new_uid())
+        uid = self.new_uid()
         if not tracked:
             obj = self.behaviour.track(
                 definition, call.version, None, obj, self._manager(call, options), call.subresource, now
@@ -127,22 +133,28 @@ class Registry:
             attributes.start_over()
             committed = False
             try:
-                await self.admission.admit(attributes)
-                obj = attributes.object or obj
+                obj = await self._admit(attributes, obj)
+                decide.fill_system_fields(obj, now, uid)
                 self._dedup(call, obj["metadata"], True)
                 self._allocate(attributes)
                 self.behaviour.before_create(definition, obj, context)
                 await self.admission.validate(attributes)
                 self._tell(call, attributes, context)
+                if attributes.patched:
+                    self.behaviour.prune(definition, obj)
+                final = await self._at_rest(definition, obj)
                 if options.dry_run:
                     with self.store.view() as view:
                         if (existing := view.get(call.key)) is not None:
                             raise self._exists(call, existing)
-                    return Written(_unsaved(definition, self.behaviour.at_rest(definition, obj)), created=True)
-                change = change_of(definition, self.behaviour.at_rest(definition, obj), expect=0)
+                    return Written(_unsaved(definition, final), created=True)
+                change = change_of(definition, final, expect=0)
                 revisions = await self._commit(call, 201, [*attributes.companions, change], attributes.guards)
                 committed = True
                 return Written(_as_stored(change, revisions[-1]), created=True)
+            except StatusError:
+                self._tell(call, attributes, None)
+                raise
             except Conflict as lost:
                 if lost.key == call.key:
                     with self.store.view() as view:
@@ -179,15 +191,8 @@ class Registry:
         for _ in range(ATTEMPTS_MAX):
             now = self.clock()
             context = Context(call.user, rfc3339(now), call.version.name)
-            with self.store.view() as view:
-                stored = view.get(call.key)
-                if stored is None and not create:
-                    raise not_found(resource, call.name)
-                old = decode(stored) if stored is not None else None
-                live = self.behaviour.from_storage(definition, call.version, old) if old is not None else None
-                if old is not None and live is not None:
-                    old = self.behaviour.hub(definition, old, live)
-                wanted = transform(live, view)
+            look = partial(self._look, call, transform, create)
+            stored, old, live, wanted = await self.conversions.run(definition, look)
             if stored is None or old is None or live is None:
                 if uid := wanted["metadata"].get("uid"):
                     why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
@@ -198,7 +203,7 @@ class Registry:
                 return await self._create(call, wanted, options, tracked)
             if direct:
                 obj = self.behaviour.to_storage(definition, call.version, wanted)
-                change = change_of(definition, self.behaviour.at_rest(definition, obj), stored.revision)
+                change = change_of(definition, await self._at_rest(definition, obj), stored.revision)
                 if options.dry_run:
                     return Written(_as_stored(change, stored.revision))
                 try:
@@ -211,6 +216,24 @@ class Registry:
             except Conflict:
                 continue
         raise modified(resource, call.name)
+
+    def _look(
+        self, call: Call, transform: Transform, create: bool
+    ) -> tuple[Stored | None, Object | None, Object | None, Object]:
+        """(what is stored, the same in the version a write works in, in the request's version, what it shall be)."""
+        definition = call.definition
+        with self.store.view() as view:
+            stored = view.get(call.key)
+            if stored is None and not create:
+                raise not_found(definition.group_resource, call.name)
+            old = decode(stored) if stored is not None else None
+            live = self.behaviour.from_storage(definition, call.version, old) if old is not None else None
+            if old is not None and live is not None:
+                old = self.behaviour.hub(definition, old, live)
+            return stored, old, live, transform(live, view)
+
+    async def _at_rest(self, definition: ResourceDefinition, obj: Object) -> Object:
+        return await self.conversions.run(definition, partial(self.behaviour.at_rest, definition, obj))
 
     async def _replace(
         self,
@@ -233,26 +256,90 @@ class Registry:
         decide.check_revision(definition, call.name, metadata.pop("resourceVersion", ""), stored.revision)
         if live is not None:
             manager = self._manager(call, options)
-            wanted = self.behaviour.track(definition, call.version, live, wanted, manager, call.subresource, now)
+            track = partial(
+                self.behaviour.track, definition, call.version, live, wanted, manager, call.subresource, now
+            )
+            wanted = await self.conversions.run(definition, track)
         obj = self.behaviour.to_storage(definition, call.version, wanted)
         attributes = self._attributes(call, "UPDATE", obj, old, options)
         committed = False
         try:
-            await self.admission.admit(attributes)
-            obj = attributes.object or obj
+            obj = await self._admit_update(call, attributes, obj)
             self._dedup(call, obj["metadata"], True)
             decide.carry_metadata(obj, old)
             obj["metadata"]["resourceVersion"] = str(stored.revision)
             if not call.subresource:
                 self._allocate(attributes)
             self.behaviour.before_update(definition, call.subresource, obj, old, context)
+            if call.subresource == SCALE_PART:
+                attributes.object = self._scale(call, obj)
             await self.admission.validate(attributes)
             self._tell(call, attributes, context)
+            if attributes.patched:
+                self.behaviour.prune(definition, obj)
             written = await self._store_update(call, stored, obj, old, attributes)
             committed = not options.dry_run
             return written
+        except StatusError:
+            self._tell(call, attributes, None)
+            raise
         finally:
             attributes.settled(committed)
+
+    async def _admit_update(self, call: Call, attributes: Attributes, obj: Object) -> Object:
+        """The object after mutating admission, which sees of a scaled object its Scale alone."""
+        if call.subresource != SCALE_PART:
+            return await self._admit(attributes, obj)
+        assert attributes.old is not None and call.version.scale is not None
+        shown = attributes.object = self._scale(call, obj)
+        attributes.old = self._scale(call, attributes.old)
+        before = shown["spec"].get("replicas", 0)
+        replicas = (await self._admit(attributes, shown))["spec"].get("replicas", 0)
+        if replicas == before:
+            return obj
+        form = self.behaviour.from_storage(call.definition, call.version, _copied(obj))
+        form = decide.with_value_at(form, call.version.scale.spec_replicas, replicas)
+        return self.behaviour.to_storage(call.definition, call.version, form)
+
+    async def _admit(self, attributes: Attributes, obj: Object) -> Object:
+        """The object after mutating admission, which may break managedFields no more than a client may."""
+        managed = obj["metadata"].get("managedFields")
+        await self.admission.admit(attributes)
+        obj = attributes.object or obj
+        if attributes.patched and obj["metadata"].get("managedFields") != managed:
+            decide.check_admitted_managers(obj, managed, attributes.warnings)
+        return obj
+
+    def _scale(self, call: Call, obj: Object) -> Object:
+        assert call.version.scale is not None
+        return scale_of(call.version.scale, self.behaviour.from_storage(call.definition, call.version, _copied(obj)), 0)
+
+    async def admit(
+        self,
+        call: Call,
+        operation: str,
+        obj: Object,
+        options: dict[str, Any],
+        dry_run: bool = False,
+        complete: Callable[[Object], None] = lambda obj: None,
+    ) -> Object:
+        """Admission alone, for an object that is not stored: a Binding, an Eviction, the options of a connect.
+
+        Gives the object as mutating plugins left it; `complete` fills in what validating ones see besides. Raises
+        StatusError when one refuses.
+        """
+        attributes = Attributes(
+            operation, call.definition, call.version, call.subresource, call.namespace, call.name, obj, None, call.user,
+            dry_run, options, call.request,
+        )  # fmt: skip
+        try:
+            await self.admission.admit(attributes)
+            complete(attributes.object or obj)
+            await self.admission.validate(attributes)
+        finally:
+            self._tell(call, attributes, None)
+            attributes.settled(False)
+        return attributes.object or obj
 
     async def _store_update(
         self, call: Call, stored: Stored, obj: Object, old: Object, attributes: Attributes
@@ -266,7 +353,7 @@ class Registry:
                 freed = self._freed(definition, old)
                 await self._commit(call, 200, [*attributes.companions, *freed, removal], attributes.guards)
             return Written(answer, deleted=True)
-        final = self.behaviour.at_rest(definition, obj)
+        final = await self._at_rest(definition, obj)
         if decide.same_but_for(final, old if final is obj else decode(stored)):
             return Written(stored)
         change = change_of(definition, final, expect=stored.revision)
@@ -298,15 +385,20 @@ class Registry:
         raise conflict(call.definition.group_resource, call.name, text)
 
     # --- delete ---------------------------------------------------------------------------------------------------
-    async def delete(self, call: Call, options: DeleteOptions, prepare: Prepare | None = None) -> Written:
-        """Deletes, or marks as being deleted, one object; `prepare` may first change it, and others along with it."""
+    async def delete(
+        self, call: Call, options: DeleteOptions, prepare: Prepare | None = None, admitted: bool = False
+    ) -> Written:
+        """Deletes, or marks as being deleted, one object; `prepare` may first change it, and others along with it.
+
+        `admitted`: admission has let the request pass already, as what it is (an eviction).
+        """
         definition = call.definition
         for _ in range(ATTEMPTS_MAX):
             with self.store.view() as view:
                 stored = view.get(call.key)
             if stored is None:
                 raise not_found(definition.group_resource, call.name)
-            changes, guards, written = await self._plan_delete(call, stored, options, prepare)
+            changes, guards, written = await self._plan_delete(call, stored, options, prepare, admitted=admitted)
             if options.dry_run or not changes:
                 return written
             try:
@@ -321,21 +413,36 @@ class Registry:
         raise modified(definition.group_resource, call.name)
 
     async def _plan_delete(
-        self, call: Call, stored: Stored, options: DeleteOptions, prepare: Prepare | None = None
+        self,
+        call: Call,
+        stored: Stored,
+        options: DeleteOptions,
+        prepare: Prepare | None = None,
+        asked: str | None = None,
+        admitted: bool = False,
     ) -> tuple[list[Change], list[Guard], Written]:
+        """`asked`: the name admission is told, if it is not the object's: a collection is deleted without one."""
         definition = call.definition
         old = decode(stored)
         warning = definition.traits.more.get("deletion_warning")
         if warning and not options.propagation and warning not in call.request.warnings:
             call.request.warnings.append(warning)
         decide.check_preconditions(definition, stored.key.name, old["metadata"], options)
+        told = options
+        if options.uid is None and "precondition_failed" in definition.traits.more:
+            told = replace(
+                options, uid=stored.uid
+            )  # what goes in two steps must not become another object between them
         attributes = Attributes(
-            "DELETE", definition, call.version, "", call.namespace, stored.key.name, None, old, call.user,
-            options.dry_run, options.as_object(), call.request,
+            "DELETE", definition, call.version, "", call.namespace, stored.key.name if asked is None else asked, None, old,
+            call.user, options.dry_run, told.as_object(), call.request,
         )  # fmt: skip
-        await self.admission.admit(attributes)
-        await self.admission.validate(attributes)
-        self._tell(call, attributes, None)
+        try:
+            if not admitted:
+                await self.admission.admit(attributes)
+                await self.admission.validate(attributes)
+        finally:
+            self._tell(call, attributes, None)
         going, changes = old, list[Change]()
         if prepare is not None:
             with self.store.view() as view:
@@ -354,36 +461,51 @@ class Registry:
         return changes, attributes.guards, Written(answer, deleted=outcome.remove, whole=outcome.answer_object)
 
     async def delete_collection(self, call: Call, chosen: list[Stored], options: DeleteOptions) -> list[Stored]:
-        """Deletes these objects in one commit; the answer is each as it was before (as kube-apiserver answers)."""
+        """Deletes these objects in one commit; the answer is each as it was before (as kube-apiserver answers).
+
+        The first refusal ends it: what comes before in the list goes all the same, and the client is told of the refusal.
+        """
         for _ in range(ATTEMPTS_MAX):
             changes: list[Change] = []
             guards: list[Guard] = []
+            refusal: StatusError | None = None
             with self.store.view() as view:
                 current = [one for one in (view.get(stored.key) for stored in chosen) if one is not None]
             for stored in current:
-                planned, more, _written = await self._plan_delete(
-                    replace(call, namespace=stored.key.namespace, name=stored.key.name), stored, options
-                )
+                one = replace(call, namespace=stored.key.namespace, name=stored.key.name)
+                try:
+                    planned, more, _written = await self._plan_delete(one, stored, options, asked="")
+                except StatusError as refused:
+                    refusal = refused
+                    break
                 changes += planned
                 guards += more
-            if options.dry_run or not changes:
-                return chosen
-            try:
-                await self._commit(call, 200, changes, guards)
-            except Conflict:
-                continue
+            if changes and not options.dry_run:
+                try:
+                    await self._commit(call, 200, changes, guards, refusal)
+                except Conflict:
+                    continue
+            if refusal is not None:
+                raise refusal
             return chosen
         raise modified(call.definition.group_resource, call.name)
 
     # --- the one commit -------------------------------------------------------------------------------------------
-    async def _commit(self, call: Call, code: int, changes: list[Change], guards: list[Guard]) -> tuple[int, ...]:
-        """Appends the request's event with its changes, the request's own object last; returns their revisions."""
+    async def _commit(
+        self, call: Call, code: int, changes: list[Change], guards: list[Guard], refusal: StatusError | None = None
+    ) -> tuple[int, ...]:
+        """Appends the request's event with its changes, the request's own object last; returns their revisions.
+
+        `refusal`: what the client is told although something was changed.
+        """
         own = changes[-1]
         for change in changes:
             check_size(change)
         request = call.request
         request.object_ref = (own.key.namespace, own.key.name if call.name else "", own.uid)
-        commit = await self.store.append(event_of(request, code, self.clock()), changes, guards)
+        why = {} if refusal is None else {"reason": refusal.reason, "message": refusal.message}
+        code = code if refusal is None else refusal.code
+        commit = await self.store.append(event_of(request, code, self.clock(), **why), changes, guards)
         request.recorded = True
         return commit.revisions
 

@@ -6,6 +6,8 @@ the past is stored as today's kind (extensions/v1beta1 as apps/v1, ScheduledJob 
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 from ledger.apimachinery.resource import GVK, Object, api_version, split_api_version
 from ledger.scheme.conversions import autoscaling, certificates, events, extensions, resource
 from ledger.scheme.conversions.steps import Steps
@@ -18,6 +20,21 @@ _STEPS: dict[tuple[str, str, str], Steps] = {
     **extensions.STEPS,
     **resource.STEPS,
 }
+
+
+class NotConverted(Exception):
+    """A version of a custom resource is needed that a webhook has to make, and has not yet."""
+
+    def __init__(self, definition: ResourceDefinition, obj: Object, wanted: GVK) -> None:
+        super().__init__(f"{obj.get('apiVersion')} is not converted to {wanted.api_version} yet")
+        self.definition, self.obj, self.wanted = definition, deepcopy(obj), wanted
+
+
+def by_webhook(definition: ResourceDefinition) -> bool:
+    """Whether a webhook makes the versions of this resource of one another."""
+    return definition.custom and (definition.traits.more.get("conversion") or {}).get("strategy") == "Webhook"
+
+
 # Kinds that are stored under another name.
 _STORED_KINDS = {("batch", "ScheduledJob"): "CronJob"}
 

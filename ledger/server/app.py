@@ -17,20 +17,25 @@ from ledger.admission.policies.index import GROUP as POLICY_GROUP
 from ledger.admission.policies.index import RESOURCES as POLICY_RESOURCES
 from ledger.admission.policies.index import Policies
 from ledger.admission.resource_quota import ResourceQuota
+from ledger.admission.webhooks.index import RESOURCES as WEBHOOK_RESOURCES
+from ledger.admission.webhooks.index import Webhooks
+from ledger.admission.webhooks.matching import Server as WebhookServer
 from ledger.apimachinery.http import Handler
-from ledger.apimachinery.resource import GroupResource, Key, Object
+from ledger.apimachinery.resource import GVK, GroupResource, Key, Object
 from ledger.auth.api import Authorize
 from ledger.auth.authenticators import request_authenticator, token_authenticator
-from ledger.auth.authorizers import always_allow, authorizer
+from ledger.auth.authorizers import always_allow, always_deny, authorizer
 from ledger.auth.certificates import Credentials
 from ledger.auth.flowschemas import GROUP as FLOW_GROUP
 from ledger.auth.flowschemas import RESOURCES as FLOW_RESOURCES
 from ledger.auth.flowschemas import FlowSchemas
 from ledger.auth.jwt import VerificationKey, load_private_key, signed_token
+from ledger.auth.pending import with_pending_decisions
 from ledger.auth.rbac import GROUP as RBAC_GROUP
 from ledger.auth.rbac import Rbac
 from ledger.auth.serviceaccounts import ServiceAccountTokens
 from ledger.auth.tokenfile import parse_token_file, token_file_authenticator
+from ledger.auth.webhooks import AccessWebhook, TokenWebhook, Webhook, read_endpoint
 from ledger.controllers.bootstrap import bootstrap
 from ledger.controllers.client import Client
 from ledger.controllers.crds import Definitions
@@ -39,6 +44,7 @@ from ledger.controllers.loop import run as run_controllers
 from ledger.handlers.api import Api
 from ledger.handlers.binding import bind
 from ledger.handlers.components import Component, component_statuses
+from ledger.handlers.connecting import connecting
 from ledger.handlers.discovery import discovery_handler
 from ledger.handlers.encode import Encoder
 from ledger.handlers.eviction import evict
@@ -59,6 +65,7 @@ from ledger.handlers.tokens import TokenIssuer, openid_handlers, token_verb
 from ledger.handlers.untold import Untold
 from ledger.handlers.version import version_handler
 from ledger.log.event import Event
+from ledger.outbound.client import Client as HttpsClient
 from ledger.outbound.exchange import Caller
 from ledger.pipeline.chain import ChainConfig, build_chain
 from ledger.pipeline.flood import Flood
@@ -70,8 +77,10 @@ from ledger.registry.behaviours import Behaviours
 from ledger.registry.body import decode
 from ledger.registry.builtin import Builtins
 from ledger.registry.cluster import Cluster
+from ledger.registry.conversions import Conversions
 from ledger.registry.custom import Customs
 from ledger.registry.registry import Registry
+from ledger.registry.service_addresses import address_of
 from ledger.scheme.custom import definition_of
 from ledger.scheme.scheme import builtin
 from ledger.server.allocation import SERVICES, quota_status, service_allocator
@@ -136,21 +145,27 @@ def build(
     """The whole server but its sockets."""
     started = trio.Event()
     schemes = Schemes(store, builtin(config.runtime_config), definition_of)
-    moments = Moments(store, schemes.now, schemes.at)
+    moments = Moments(store, schemes.now, schemes.at, schemes.latest)
     rbac = _rbac(store)
     flows = _flow_schemas(store)
-    authorize = _authorize(config, rbac)
-    behaviour = Behaviours(Builtins(lambda definition: schemes.now().owner(definition)), Customs())
+    caller, cluster = Caller(), Cluster(store)
+    client = HttpsClient(caller, partial(address_of, cluster))
+    authorize = _authorize(config, rbac, client)
+    conversions = Conversions(None if config.read_only else client, new_uid)
+    behaviour = Behaviours(Builtins(lambda definition: schemes.now().owner(definition)), Customs(conversions))
     policies = Server(_policies(store), schemes.now, behaviour, authorize)
-    plugins: list[Any] = default_plugins(new_suffix, authorize, config.disable_admission_plugins, policies)
+    webhooks = WebhookServer(
+        _webhooks(store), schemes.now, behaviour, authorize, client, new_uid, store.view, conversions.run
+    )
+    plugins: list[Any] = default_plugins(new_suffix, authorize, config.disable_admission_plugins, policies, webhooks)
     plugins += [RbacEscalation(rbac, authorize)]
     if ResourceQuota.name not in config.disable_admission_plugins:
         plugins.append(ResourceQuota(quota_status(schemes.now, behaviour, clock), clock))  # the last one: it charges
     remembered = Remembered(store.view_now)
     store.engine.subscribe(remembered.forget)
-    admission = Chain(plugins, remembered.view)
+    admission = Chain(plugins, remembered.view, conversions.run)
     allocators = {SERVICES: service_allocator(config, store, schemes.now(), behaviour, clock, new_uid)}
-    registry = Registry(store, behaviour, admission, clock, new_uid, new_suffix, allocators)
+    registry = Registry(store, behaviour, admission, clock, new_uid, new_suffix, allocators, conversions)
     encoder = Encoder(behaviour, _clock_of_readers(config, store, clock))
     api = Api(store, registry, behaviour, schemes.now, encoder, clock, lambda: 3600.0)
     in_flight = InFlight()
@@ -186,7 +201,6 @@ def build(
         for version in definition.versions.values():
             if "scale" in version.subresources:
                 special[definition.group, definition.resource, "scale"] = scale
-    caller = Caller()
     key = load_private_key(credentials.service_account_key.read_bytes())
     public = VerificationKey(key.public_key())
 
@@ -196,7 +210,7 @@ def build(
         return None if found is None else decode(found)
 
     accounts = ServiceAccountTokens((ISSUER,), (public,), (ISSUER,), lookup, clock)
-    tokens = [*_tokens(config), accounts]
+    tokens = [*_tokens(config), accounts, *_token_webhook(config, client)]
     issuer = TokenIssuer(ISSUER, key, (ISSUER,), lookup, new_uid)
     special["", "serviceaccounts", "token"] = token_verb(issuer)
     exact.update(
@@ -205,10 +219,12 @@ def build(
     special.update(review_verbs(authorize, rbac.rules_for, token_authenticator(tokens), (ISSUER,)))
     special["", "pods", "binding"] = special["", "bindings", ""] = bind
     special["", "pods", "eviction"] = evict
-    special |= _connections(Outside(caller, Cluster(store), _kubelets(config), config.read_only), authorize)
+    special |= _connections(Outside(caller, cluster, _kubelets(config), config.read_only), authorize)
     special["", "componentstatuses", ""] = component_statuses(COMPONENTS)
     untold = Untold(store) if config.read_only else None
-    handler = Resources(api, moments, Paths(exact, prefixes), special, config.read_only, untold)
+    handler: Handler = Resources(api, moments, Paths(exact, prefixes), special, config.read_only, untold)
+    if config.authorization_webhook_config_file or config.authentication_token_webhook_config_file:
+        handler = with_pending_decisions(handler)
     # A ledger that is only read records nothing of its readers: it may be another server's, or evidence.
     flood = Flood(ignore if config.read_only else store.note)
     recorder = Recorder(
@@ -264,11 +280,11 @@ def _connections(outside: Outside, authorize: Authorize) -> dict[tuple[str, str,
     """The subresources that lead to what runs in the cluster."""
     streams = dict.fromkeys(("exec", "attach", "portforward"), pod_stream(outside, authorize))
     return {
-        **{("", "pods", name): verb for name, verb in streams.items()},
+        **{("", "pods", name): connecting(verb) for name, verb in streams.items()},
         ("", "pods", "log"): pod_log(outside),
-        ("", "pods", "proxy"): pod_proxy(outside),
-        ("", "services", "proxy"): service_proxy(outside),
-        ("", "nodes", "proxy"): node_proxy(outside),
+        ("", "pods", "proxy"): connecting(pod_proxy(outside)),
+        ("", "services", "proxy"): connecting(service_proxy(outside)),
+        ("", "nodes", "proxy"): connecting(node_proxy(outside)),
     }
 
 
@@ -310,6 +326,18 @@ def _policies(store: Store) -> Policies:
     return policies
 
 
+def _webhooks(store: Store) -> Webhooks:
+    webhooks = Webhooks()
+    with store.view() as view:
+        webhooks.load(
+            (one.key, orjson.loads(one.body))
+            for resource in WEBHOOK_RESOURCES
+            for one in view.scan(GroupResource(POLICY_GROUP, resource))
+        )
+    store.engine.subscribe(webhooks.follow)
+    return webhooks
+
+
 def _flow_schemas(store: Store) -> FlowSchemas:
     flows = FlowSchemas()
     with store.view() as view:
@@ -319,10 +347,27 @@ def _flow_schemas(store: Store) -> FlowSchemas:
     return flows
 
 
-def _authorize(config: Config, rbac: Rbac) -> Authorize:
-    if config.authorization_mode == "AlwaysAllow":
+def _authorize(config: Config, rbac: Rbac, client: HttpsClient) -> Authorize:
+    if config.authorization_modes == ("AlwaysAllow",):
         return always_allow
-    return authorizer([("rbac", rbac.authorize)])
+    known: dict[str, Authorize] = {"RBAC": rbac.authorize, "AlwaysAllow": always_allow, "AlwaysDeny": always_deny}
+    if config.authorization_webhook_config_file is not None:
+        kind = GVK("authorization.k8s.io", config.authorization_webhook_version, "SubjectAccessReview")
+        webhook = Webhook(client, read_endpoint(config.authorization_webhook_config_file), kind)
+        known["Webhook"] = AccessWebhook(
+            webhook,
+            config.authorization_webhook_cache_authorized_ttl_s,
+            config.authorization_webhook_cache_unauthorized_ttl_s,
+        )
+    return authorizer([(mode.lower(), known[mode]) for mode in config.authorization_modes])
+
+
+def _token_webhook(config: Config, client: HttpsClient) -> list[Any]:
+    if config.authentication_token_webhook_config_file is None:
+        return []
+    kind = GVK("authentication.k8s.io", config.authentication_token_webhook_version, "TokenReview")
+    webhook = Webhook(client, read_endpoint(config.authentication_token_webhook_config_file), kind)
+    return [TokenWebhook(webhook, (ISSUER,), config.authentication_token_webhook_cache_ttl_s)]
 
 
 def _tokens(config: Config) -> list[Any]:

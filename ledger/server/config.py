@@ -22,7 +22,14 @@ class Config:
     tls_private_key_file: Path | None = None
     client_ca_file: Path | None = None
     token_auth_file: Path | None = None
-    authorization_mode: str = "RBAC"  # or AlwaysAllow
+    authorization_modes: tuple[str, ...] = ("RBAC",)  # in order: RBAC, Webhook, AlwaysAllow, AlwaysDeny
+    authentication_token_webhook_config_file: Path | None = None
+    authentication_token_webhook_version: str = "v1beta1"
+    authentication_token_webhook_cache_ttl_s: float = 120.0
+    authorization_webhook_config_file: Path | None = None
+    authorization_webhook_version: str = "v1beta1"
+    authorization_webhook_cache_authorized_ttl_s: float = 300.0
+    authorization_webhook_cache_unauthorized_ttl_s: float = 30.0
     anonymous_auth: bool = True
     runtime_config: RuntimeConfig = field(default_factory=RuntimeConfig)
     service_cluster_ip_range: str = "10.0.0.0/24"
@@ -48,6 +55,6 @@ class Config:
         shown = {}
         for one in fields(self):
             value = getattr(self, one.name)
-            name = one.name.removesuffix("_s").replace("_", "-")
+            name = one.name.removesuffix("_s").replace("_modes", "_mode").replace("_", "-")
             shown[name] = ",".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)
         return shown

@@ -37,6 +37,11 @@ class Schemes:
             self._stale = False
         return self._now
 
+    def latest(self) -> Scheme:
+        """As `now`, and of commits as well that this server has not been told of yet, though readers see them."""
+        self._stale = True
+        return self.now()
+
     def at(self, revision: int) -> Scheme:
         """The kinds as of a revision."""
         with self._store.view(revision) as view:

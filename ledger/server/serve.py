@@ -20,6 +20,7 @@ from ledger.auth.certificates import Credentials, ensure_credentials
 from ledger.auth.jwt import load_private_key
 from ledger.auth.kubeconfig import kubeconfig
 from ledger.auth.tokenfile import BadTokenFile
+from ledger.auth.webhooks import BadWebhookConfig
 from ledger.log.api import Unusable
 from ledger.log.refold import Progress
 from ledger.projections.store import Store
@@ -47,7 +48,7 @@ def run(config: Config, announce: Announce, progress: Progress | None = None) ->
     sys.setswitchinterval(0.0005)
     try:
         trio.run(_main, config, announce, progress)
-    except* (StartError, Unusable, BadTokenFile, OSError) as group:
+    except* (StartError, Unusable, BadTokenFile, BadWebhookConfig, OSError) as group:
         raise StartError(_line(group)) from None
 
 

@@ -5,11 +5,11 @@ Follows pkg/admission/plugin/cel/{activation,composition,condition}.go of k8s.io
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ledger.admission.api import Attributes
-from ledger.admission.policies.hooks import kind_of
+from ledger.admission.forms import kind_of, namespace_asked
 from ledger.admission.policies.index import EvaluationError
 from ledger.admission.rules import Matched
 from ledger.apimachinery.http import RequestInfo
@@ -77,17 +77,22 @@ class Evaluator:
 
     def applies(self, bindings: Mapping[str, Any], ignores_failures: bool) -> bool:
         """Whether all match conditions hold. Raises EvaluationError when none is false and one fails."""
-        errors = []
-        for one in self.conditions:
-            try:
-                if one.evaluate(bindings) is False:
-                    return False
-            except EvaluationError as error:
-                errors.append(str(error))
-        if errors and not ignores_failures:
-            distinct = list(dict.fromkeys(errors))
-            raise EvaluationError(distinct[0] if len(distinct) == 1 else f"[{', '.join(distinct)}]")
-        return not errors
+        return conditions_hold(self.conditions, bindings, ignores_failures)
+
+
+def conditions_hold(conditions: Iterable[Compiled], bindings: Mapping[str, Any], ignores_failures: bool) -> bool:
+    """Whether all of them are true. Raises EvaluationError when none is false and one fails that must not."""
+    errors = []
+    for one in conditions:
+        try:
+            if one.evaluate(bindings) is False:
+                return False
+        except EvaluationError as error:
+            errors.append(str(error))
+    if errors and not ignores_failures:
+        distinct = list(dict.fromkeys(errors))
+        raise EvaluationError(distinct[0] if len(distinct) == 1 else f"[{', '.join(distinct)}]")
+    return not errors
 
 
 def _mutation(scope: Scope, one: Mapping[str, Any]) -> Compiled:
@@ -165,7 +170,7 @@ def request_of(attributes: Attributes, matched: Matched) -> dict[str, Any]:
         "requestResource": _resource(Matched(attributes.definition, attributes.version)),
         "requestSubResource": attributes.subresource,
         "name": attributes.name,
-        "namespace": attributes.namespace,
+        "namespace": namespace_asked(attributes),
         "operation": attributes.operation,
         "userInfo": {
             **{name: value for name, value in about.items() if value},

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ledger.admission.api import Attributes
+from ledger.admission.forms import Forms, as_matched
 from ledger.admission.policies.index import GROUP, RESOURCES, Binding, Policies, Policy
 from ledger.admission.policies.parameters import ConfigurationError, Kind, collect
 from ledger.admission.policies.parameters import kind_of as kind_of_parameters
 from ledger.admission.rules import NAMESPACES, Matched, matches, namespace_of
-from ledger.apimachinery.resource import GVK, Object
 from ledger.apimachinery.status import StatusError
 from ledger.projections.api import View
-from ledger.scheme.definition import ResourceDefinition, Version
 from ledger.scheme.scheme import Scheme
 
 if TYPE_CHECKING:
@@ -22,16 +21,6 @@ if TYPE_CHECKING:
 
 # Reviews ask about access and are kept nowhere; a policy on them could lock everybody out.
 EXCLUDED_GROUPS = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
-
-
-class Forms(Protocol):
-    """How an object goes from version to version; ledger.registry.behaviours is one."""
-
-    def from_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object: ...
-    def to_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object: ...
-    def redecode(
-        self, definition: ResourceDefinition, version: Version, obj: Object, field_validation: str
-    ) -> tuple[Object, list[str]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +86,8 @@ def _bound(server: Server, hook: Hook, kind: Kind | None, attributes: Attributes
     around = namespace_of(namespace, view) if namespace and parameters else None
     for params in parameters:
         forms = (
-            as_matched(server, found, attributes, attributes.object),
-            as_matched(server, found, attributes, attributes.old),
+            as_matched(server.forms, found, attributes, attributes.object),
+            as_matched(server.forms, found, attributes, attributes.old),
         )
         seen = bindings_of(attributes, found, forms, around, server.ask)
         yield Hook(policy, binding, found, policy.evaluator.bind(seen, params))
-
-
-def kind_of(matched: Matched, subresource: str) -> GVK:
-    """The kind that travels through this resource or subresource."""
-    part = matched.version.subresources.get(subresource)
-    return matched.version.kind if part is None else part.kind
-
-
-def as_matched(server: Server, found: Matched, attributes: Attributes, obj: Object | None) -> Object | None:
-    """The object in the version that the rule named. Subresources with a kind of their own stay as they are."""
-    if obj is None or kind_of(found, attributes.subresource) != found.version.kind:
-        return obj
-    return server.forms.from_storage(found.definition, found.version, obj)

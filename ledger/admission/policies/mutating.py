@@ -11,14 +11,15 @@ from copy import deepcopy
 from typing import Any
 
 from ledger.admission.api import Attributes
+from ledger.admission.forms import as_matched, from_matched, patched_form
 from ledger.admission.matching import refuse
-from ledger.admission.policies.hooks import Hook, Server, as_matched, concerned, hooks
+from ledger.admission.policies.hooks import Hook, Server, concerned, hooks
 from ledger.admission.policies.index import MUTATING, EvaluationError
 from ledger.apimachinery.fieldmerge import check, merge
 from ledger.apimachinery.fieldtypes import Type, TypeMismatch, compiled
 from ledger.apimachinery.patch_json import TestFailed, apply_json_patch
 from ledger.apimachinery.resource import Object
-from ledger.apimachinery.status import StatusError, internal_error
+from ledger.apimachinery.status import StatusError
 from ledger.projections.api import View
 
 Place = tuple[str, str, str]  # names of policy, binding and parameters
@@ -40,18 +41,20 @@ class MutatingAdmissionPolicy:
     def admit(self, attributes: Attributes, view: View) -> None:
         """Changes the object. Raises StatusError 403 when a policy fails that must not."""
         errors: list[str] = []
-        invoked: list[Place] = []  # those that may be invoked again
-        again: set[Place] = set()
+        rounds = attributes.rounds
+        again = rounds.of(self.name)
+        again.begin(attributes)
+        attributes.keep_origin()
         for hook in hooks(self._server, MUTATING, attributes, view):
             place = _place(hook)
+            if rounds.second and place not in again.due:
+                continue
             if self._invoke(attributes, hook, errors):
-                again |= set(invoked)
+                again.changed()
+                rounds.wanted = True
             if hook.policy.spec.get("reinvocationPolicy") == "IfNeeded":
-                invoked.append(place)
-        if again:
-            for hook in hooks(self._server, MUTATING, attributes, view):
-                if _place(hook) in again:
-                    self._invoke(attributes, hook, errors)
+                again.invoked(place)
+        again.end(attributes)
         if errors:
             raise _refused(attributes, errors)
 
@@ -77,21 +80,19 @@ class MutatingAdmissionPolicy:
         bindings, found = hook.bindings, hook.matched
         if attributes.object is None:
             return
-        current = as_matched(self._server, found, attributes, attributes.object)
+        current = as_matched(self._server.forms, found, attributes, attributes.object)
         assert current is not None
         given = hook.policy.evaluator.mutations[at].evaluate({**bindings, "object": current})
         if hook.policy.spec["mutations"][at]["patchType"] == "JSONPatch":
-            patched, validation = json_patched(current, given), "Strict"
+            patched, strict = json_patched(current, given), True
         else:
-            patched, validation = merged(current, given, compiled(found.version.schema)), "Ignore"
+            patched, strict = merged(current, given, compiled(found.version.schema)), False
         if patched == current:
             return
-        try:
-            normal, _ = self._server.forms.redecode(found.definition, found.version, patched, validation)
-        except StatusError as error:
-            raise internal_error(str(error).partition('}": ')[2] or str(error)) from None  # without the object itself
-        attributes.object = self._server.forms.to_storage(found.definition, found.version, normal)
-        bindings["object"] = as_matched(self._server, found, attributes, attributes.object)
+        normal = patched_form(self._server.forms, found, attributes.subresource, patched, strict)
+        attributes.patched = True
+        attributes.object = from_matched(self._server.forms, found, attributes, normal)
+        bindings["object"] = as_matched(self._server.forms, found, attributes, attributes.object)
 
 
 def _place(hook: Hook) -> Place:
@@ -129,8 +130,7 @@ def json_patched(current: Object, given: Any) -> Object:
         except StatusError as error:
             if isinstance(error.__cause__, TestFailed):
                 return current
-            where = f"error in {operation.get('op', '')} for path: '{operation.get('path', '')}'"
-            raise PatchError(f"JSON Patch: {where}: {error.__cause__ or error}") from None
+            raise PatchError(f"JSON Patch: {error.__cause__ or error}") from None
     return patched
 
 

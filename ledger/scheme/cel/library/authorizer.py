@@ -15,7 +15,7 @@ from ledger.scheme.cel.functions import overload
 from ledger.scheme.cel.syntax import CelError
 from ledger.scheme.cel.types import Type
 
-Ask = Callable[[User, RequestInfo], Any]  # answers (allowed, reason)
+Ask = Callable[[User, RequestInfo], Any]  # answers (allowed, reason, ...)
 _PREFIX = "kubernetes.authorization"
 AUTHORIZER, RESOURCE_CHECK = Type(f"{_PREFIX}.Authorizer"), Type(f"{_PREFIX}.ResourceCheck")
 
@@ -96,13 +96,13 @@ def named(check: ResourceCheck, name: str) -> ResourceCheck:
 
 
 def check_path(check: PathCheck, verb: str) -> Verdict:
-    allowed, reason = check.authorizer.ask(check.authorizer.user, RequestInfo(False, check.path, verb))
-    return Verdict(allowed, reason)
+    decision = check.authorizer.ask(check.authorizer.user, RequestInfo(False, check.path, verb))
+    return Verdict(*decision[:2])
 
 
 def check_resource(check: ResourceCheck, verb: str) -> Verdict:
-    allowed, reason = check.authorizer.ask(check.authorizer.user, replace(check.asked, verb=verb))
-    return Verdict(allowed, reason)
+    decision = check.authorizer.ask(check.authorizer.user, replace(check.asked, verb=verb))
+    return Verdict(*decision[:2])
 
 
 _A, _P, _G, _R, _D = (
