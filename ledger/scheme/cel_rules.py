@@ -42,16 +42,18 @@ def definition_errors(
     path: str,
     shown: Callable[[dict[str, Any]], Any] = lambda rule: rule,
     skip: Callable[[str], bool] = lambda path: False,
+    any_cost: bool = False,
 ) -> list[FieldError]:
-    """What is wrong with the rules of a structural schema: they do not compile, or do not say what they must.
+    """What is wrong with the rules of a structural schema: they do not compile, or do not say what they must, or cost too much.
 
     `shown`: a rule as errors show it. `skip`: whether something else is wrong with the schema at or below a path.
+    `any_cost`: single rules may cost what they like.
     """
     if not has_rules(schema):
         return []
     from ledger.scheme.cel.rules import definition_errors as found
 
-    return found(schema, path, shown, skip)
+    return found(schema, path, shown, skip, any_cost)
 
 
 # --- paths -----------------------------------------------------------------------------------------------------------

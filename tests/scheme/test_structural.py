@@ -266,15 +266,15 @@ def test_rules_that_make_no_sense_are_refused_with_the_definition(rule: Any, err
         },
         **{"port": {"x-kubernetes-int-or-string": True}, "a-b": {"type": "string", "format": "duration"}},
         when={"type": "string", "format": "date-time"},
-        l={"type": "array", "items": {"type": "string"}},
+        l={"type": "array", "maxItems": 9, "items": {"type": "string", "maxLength": 99}},
     ) | {"x-kubernetes-validations": [rule]}
     found = definition_errors(node, "s")
     assert [f"{one.field}: {one.detail}".partition("\n")[0] for one in found] == errors
 
 
 def test_what_has_no_counterpart_has_no_old_self() -> None:
-    items = {"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}
-    (error,) = definition_errors(schema(l={"type": "array", "items": items}), "s")
+    items = {"type": "string", "maxLength": 9, "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}
+    (error,) = definition_errors(schema(l={"type": "array", "maxItems": 9, "items": items}), "s")
     assert str(error).endswith(
         "oldSelf cannot be used on the uncorrelatable portion of the schema within s.properties[l]"
     )
@@ -289,6 +289,7 @@ TYPED = schema(
     rows={
         **{"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"]},
         "items": schema(k={"type": "string"}, v={"type": "integer"}),
+        "maxItems": 9,
     },
     **{"a-b": {"type": "boolean"}, "$odd": {"type": "string"}, "none": {"type": "string"}},
 )

@@ -20,7 +20,7 @@ from ledger.scheme.cel.evaluate import Frame, Run, plan
 from ledger.scheme.cel.functions import Functions, Overload, table
 from ledger.scheme.cel.library import BASE
 from ledger.scheme.cel.parser import parse
-from ledger.scheme.cel.syntax import CelError, Source, names
+from ledger.scheme.cel.syntax import CelError, Expr, Source, names
 from ledger.scheme.cel.types import BOOL, DYN, STRING, Type
 from ledger.scheme.cel.values import escaped
 
@@ -76,6 +76,13 @@ class Environment:
             self._compiled.clear()
         self._compiled[expression] = program
         return program
+
+    def checked(self, expression: str) -> tuple[Expr, dict[int, Type]]:
+        """An expression that compiles, as a tree, and the types of its parts by their id."""
+        source, types = Source(expression), dict[int, Type]()
+        parsed = parse(source)
+        check(source, parsed, self._variables, self._functions, self._messages, types)
+        return parsed, types
 
 
 def compile(expression: str, variables: Mapping[str, Type]) -> Program:

@@ -31,11 +31,21 @@ _REPEATED = ("map", "transformList")
 
 
 def check(
-    source: Source, expression: Expr, variables: Mapping[str, Type], functions: Functions, messages: Messages
+    source: Source,
+    expression: Expr,
+    variables: Mapping[str, Type],
+    functions: Functions,
+    messages: Messages,
+    parts: dict[int, Type] | None = None,
 ) -> Type:
-    """The type the expression gives. Marks calls with their overloads. Raises CelError with all that is wrong."""
+    """The type the expression gives. Marks calls with their overloads. Raises CelError with all that is wrong.
+
+    `parts`: where to note the types of all parts, by their id.
+    """
     checker = _Checker(source, dict(variables), functions, messages)
     found = checker.known.apply(checker.check(expression), free_to_dyn=True)
+    if parts is not None:
+        parts |= {part: checker.known.apply(one, free_to_dyn=True) for part, one in checker.parts.items()}
     source.check()
     for at, function, text in checker.literals:
         if not _readable(function, text):
@@ -49,12 +59,14 @@ class _Checker:
     def __init__(self, source: Source, variables: dict[str, Type], functions: Functions, messages: Messages) -> None:
         self.source, self.variables, self.functions, self.messages = source, variables, functions, messages
         self.known = Substitutions()
+        self.parts: dict[int, Type] = {}
         self.literals: list[tuple[int, str, str]] = []  # constant arguments that have a form of their own
         self.literal_elements: list[list[tuple[int, Type]]] = []  # of each list, of the keys and values of each map
         self.formatting = 0  # inside of so many calls of format(), whose arguments may be mixed
 
     def check(self, one: Expr) -> Type:
-        return _CHECKS[type(one)](self, one)
+        found = self.parts[id(one)] = _CHECKS[type(one)](self, one)
+        return found
 
     def resolved(self, one: Expr) -> Type:
         return self.known.apply(self.check(one))

@@ -1,7 +1,6 @@
 """The rules of a schema: compiled with the types the schema declares, and evaluated for a value and what it was.
 
-Follows pkg/apiserver/schema/cel/{compilation,validation}.go of k8s.io/apiextensions-apiserver, without its estimates
-of what a rule may cost.
+Follows pkg/apiserver/schema/cel/{compilation,validation}.go of k8s.io/apiextensions-apiserver.
 """
 
 from __future__ import annotations
@@ -16,6 +15,10 @@ from ledger.apimachinery.gotext import same
 from ledger.apimachinery.json_codec import dumps_sorted
 from ledger.apimachinery.resource import Schema
 from ledger.scheme.cel import CelError, Environment, Program
+from ledger.scheme.cel.cost.budget import Budget, contained
+from ledger.scheme.cel.cost.estimate import estimate
+from ledger.scheme.cel.cost.interval import MAX
+from ledger.scheme.cel.cost.sizes import Shape, shape_of
 from ledger.scheme.cel.evaluate import OUT_OF_BUDGET
 from ledger.scheme.cel.schemas import as_cel, as_resource, declared, is_embedded, once
 from ledger.scheme.cel.types import BOOL, STRING, Type, optional_of
@@ -58,6 +61,12 @@ def compile_rules(rules: list[dict[str, Any]], schema: Schema, own: Type) -> lis
     return [_compiled(given, schema, optional if given.get("optionalOldSelf") else plain) for given in rules]
 
 
+def _cost(expression: str, given: dict[str, Any], own: Type, shape: Shape) -> int:
+    """What an expression that compiles costs at worst."""
+    before = optional_of(own) if given.get("optionalOldSelf") else own
+    return estimate(*Environment({"self": own, "oldSelf": before}).checked(expression), shape).most
+
+
 def _compiled(given: dict[str, Any], schema: Schema, environment: Environment) -> Rule:
     rule = Rule(given)
     if not (given.get("rule") or "").strip():
@@ -86,52 +95,81 @@ def _compiled(given: dict[str, Any], schema: Schema, environment: Environment) -
 
 # --- when a definition is written ------------------------------------------------------------------------------------
 def definition_errors(
-    schema: Schema, path: str, shown: Callable[[dict[str, Any]], Any], skip: Callable[[str], bool]
+    schema: Schema,
+    path: str,
+    shown: Callable[[dict[str, Any]], Any],
+    skip: Callable[[str], bool],
+    any_cost: bool = False,
 ) -> list[FieldError]:
-    """What is wrong with the rules of a structural schema. `skip`: whether something else is wrong at or below a path."""
-    return list(_Definition(shown, skip).errors(schema, path, True, None, ""))
+    """What is wrong with the rules of a structural schema. `skip`: whether something else is wrong at or below a path.
+
+    `any_cost`: a single rule may cost what it likes, as it was there before.
+    """
+    budget = Budget(any_cost)
+    found = list(_Definition(shown, skip, budget).errors(schema, path, True, None, "", 1))
+    return found + budget.excess(path)
 
 
 @dataclass(frozen=True, slots=True)
 class _Definition:
     shown: Callable[[dict[str, Any]], Any]
     skip: Callable[[str], bool]
+    budget: Budget
 
     def errors(
-        self, schema: Schema, path: str, root: bool, own: Type | None, uncorrelated: str
+        self, schema: Schema, path: str, root: bool, own: Type | None, uncorrelated: str, times: int | None
     ) -> Iterator[FieldError]:
-        """`own`: the type, where a rule further up has it made. `uncorrelated`: the list that oldSelf cannot reach into."""
+        """`own`: the type, where a rule further up has it made. `uncorrelated`: the list that oldSelf cannot reach into.
+
+        `times`: how often such a value can occur at most, None: the schema does not say.
+        """
         if not has_rules(schema):
             return
+        inside = contained(schema, times)
         rules = schema.get(RULES) or []
         if rules and own is None:
             own = declared(schema, root or is_embedded(schema), _SELF)
         more, items = schema.get("additionalProperties"), schema.get("items")
         if isinstance(more, dict):
             below = own.parameters[1] if own is not None and own.name == "map" else None
-            yield from self.errors(more, f"{path}.additionalProperties", False, below, uncorrelated)
+            yield from self.errors(more, f"{path}.additionalProperties", False, below, uncorrelated, inside)
         for name, one in sorted((schema.get("properties") or {}).items()):
-            yield from self.errors(one, f"{path}.properties[{name}]", False, None, uncorrelated)
+            yield from self.errors(one, f"{path}.properties[{name}]", False, None, uncorrelated, inside)
         if isinstance(items, dict):
             below = own.parameters[0] if own is not None and own.name == "list" else None
             is_map = schema.get("x-kubernetes-list-type") == "map"
             inner = uncorrelated or ("" if is_map else path)
-            yield from self.errors(items, f"{path}.items", False, below, inner)
+            yield from self.errors(items, f"{path}.items", False, below, inner, inside)
         if rules and not self.skip(path):
-            yield from self._of_node(schema, rules, f"{path}.{RULES}", own, uncorrelated)
+            shape = shape_of(schema, root or is_embedded(schema))
+            yield from self._of_node(schema, rules, f"{path}.{RULES}", own, shape, uncorrelated, times)
 
     def _of_node(
-        self, schema: Schema, rules: list[dict[str, Any]], path: str, own: Type | None, uncorrelated: str
+        self,
+        schema: Schema,
+        rules: list[dict[str, Any]],
+        path: str,
+        own: Type | None,
+        shape: Shape | None,
+        uncorrelated: str,
+        times: int | None,
     ) -> Iterator[FieldError]:
-        if own is None:
+        if own is None or shape is None:
             why = "unable to convert structural schema to CEL declarations"
             text = "internal error: failed to construct type information for x-kubernetes-validations rules"
             yield FieldError("Internal", path, detail=f"{text}: {why}")
             return
         for index, rule in enumerate(compile_rules(rules, schema, own)):
             at = f"{path}[{index}]"
+            if rule.program is not None:
+                cost = _cost(rule.given["rule"], rule.given, own, shape)
+                cost = min(MAX, cost * (shape.occurrences if times is None else times))
+                yield from self.budget.spend(cost, f"{at}.rule", "rule")
             if rule.error:
                 yield invalid(f"{at}.rule", self.shown(rule.given), rule.error)
+            if rule.message is not None:
+                cost = _cost(rule.given["messageExpression"], rule.given, own, shape)
+                yield from self.budget.spend(cost, f"{at}.messageExpression", "messageExpression")
             if rule.message_error:
                 yield invalid(f"{at}.messageExpression", self.shown(rule.given), rule.message_error)
             if rule.uses_old and uncorrelated:

@@ -80,6 +80,7 @@ class _Lenience:
     place: Place = field(default_factory=Place)
     review_versions: bool = False
     selectable: frozenset[str] = frozenset()  # versions whose many selectable fields are as they were
+    unchanged: frozenset[str] = frozenset()  # versions whose schema is as it was: their rules may cost what they did
 
 
 def create(definition: ResourceDefinition, obj: Object, context: Context) -> Findings:
@@ -154,6 +155,7 @@ def _lenience(spec: Object, was: Object, old: Object) -> _Lenience:
         place=place,
         review_versions=bool(versions) and not {"v1", "v1beta1"} & set(versions),
         selectable=kept,
+        unchanged=frozenset(name for name, schema in _by_version(spec).items() if schema == _by_version(was).get(name)),
     )
 
 
@@ -166,6 +168,16 @@ def schema_findings_of_sets(schemas: Iterable[Schema]) -> bool:
             if nested or (items.get("type") == "object" and items.get("x-kubernetes-map-type") != "atomic"):
                 return True
     return False
+
+
+def _by_version(spec: Object) -> dict[str, Schema]:
+    """The schema of each version that has one, its own or the one of all."""
+    found = {}
+    for version in spec["versions"]:
+        schema = ((version.get("schema") or spec.get("validation")) or {}).get("openAPIV3Schema")
+        if schema:
+            found[version.get("name", "")] = schema
+    return found
 
 
 def _schemas(spec: Object) -> list[Schema]:
@@ -203,7 +215,7 @@ def _spec(found: Findings, spec: Object, lenience: _Lenience) -> None:
             found.required(f"spec.names.{name}")
     _names(found, "spec.names", names)
     status = any("status" in (one.get("subresources") or {}) for one in (spec, *versions))
-    _validation(found, "spec.validation", spec.get("validation"), status, lenience)
+    _validation(found, "spec.validation", spec.get("validation"), status, lenience, spec.get("version") or "")
     _subresources(found, "spec.subresources", spec.get("subresources"))
     for index, column in enumerate(spec.get("additionalPrinterColumns") or ()):
         _column(found, f"spec.additionalPrinterColumns[{index}]", column)
@@ -240,7 +252,7 @@ def _version(found: Findings, path: str, version: Object, spec: Object, lenience
         found.invalid(f"{path}.name", name, ",".join(wrong))
     _deprecation(found, f"{path}.deprecationWarning", version)
     subresources = version.get("subresources") or spec.get("subresources") or {}
-    _validation(found, f"{path}.schema", version.get("schema"), "status" in subresources, lenience)
+    _validation(found, f"{path}.schema", version.get("schema"), "status" in subresources, lenience, name)
     _subresources(found, f"{path}.subresources", version.get("subresources"))
     for index, column in enumerate(version.get("additionalPrinterColumns") or ()):
         _column(found, f"{path}.additionalPrinterColumns[{index}]", column)
@@ -295,7 +307,7 @@ def _labels(found: Findings, path: str, names: list[str] | None) -> None:
 
 # --- schema ----------------------------------------------------------------------------------------------------------
 def _validation(
-    found: Findings, path: str, holder: dict[str, Any] | None, has_status: bool, lenience: _Lenience
+    found: Findings, path: str, holder: dict[str, Any] | None, has_status: bool, lenience: _Lenience, version: str
 ) -> None:
     schema = (holder or {}).get("openAPIV3Schema")
     if schema is None:
@@ -311,7 +323,8 @@ def _validation(
     found += wrong
     found += about_schema
     if is_structural and not wrong:
-        found += definition_errors(schema, path, shown_rule, lambda at: _is_within(about_schema, at))
+        any_cost = version in lenience.unchanged
+        found += definition_errors(schema, path, shown_rule, lambda at: _is_within(about_schema, at), any_cost)
 
 
 def _is_within(found: Findings, path: str) -> bool:
