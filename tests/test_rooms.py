@@ -32,7 +32,7 @@ ROOMS = {
     "projections":  ("log apimachinery",                                                 "trio orjson"),
     "outbound":     ("apimachinery",                                                     "trio h11 cryptography orjson"),
     "log":          ("apimachinery",                                                     "trio lmdb cbor2"),
-    "scheme":       ("apimachinery",                                            "orjson yaml cryptography"),
+    "scheme":       ("apimachinery",                                            "orjson yaml cryptography re2"),
     "apimachinery": ("",                                                                 "orjson yaml cbor2"),
 }  # fmt: skip
 PURE = ("apimachinery", "scheme")  # no clock, random number, socket, thread, process or output in here

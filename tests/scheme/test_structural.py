@@ -183,10 +183,14 @@ def test_patterns_that_are_none_are_refused_in_Gos_words(pattern: str, why: str)
 
 @pytest.mark.parametrize("pattern, text, matches", [
     ("^a$", "a", True), ("^a$", "a\n", False), (r"^\d+$", "٣", False), ("[[:alpha:]]", "x", True),
-    (r"\z", "", True), (r"^[^]a]$", "b", True), ("(?i)ABC", "abc", True),
+    (r"\z", "", True), (r"^[^]a]$", "b", True), ("(?i)ABC", "abc", True), ("^(?i)[a-z]+$", "ABC", True),
 ])  # fmt: skip
 def test_patterns_mean_what_they_mean_in_Go(pattern: str, text: str, matches: bool) -> None:
     assert bool(compiled(pattern).search(text)) == matches
+
+
+def test_no_pattern_makes_anybody_wait() -> None:
+    assert compiled("(a+)+$").search("a" * 100_000 + "b") is None  # a backtracking matcher would never come back
 
 
 @pytest.mark.parametrize("name, good, bad", [
