@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import orjson
+
 from ledger.apimachinery import fieldset
 from ledger.apimachinery.field import quoted
 from ledger.apimachinery.fieldset import FieldSet, FieldSetError
@@ -65,11 +67,31 @@ def decode_managed_fields(entries: Sequence[Mapping[str, Any]]) -> Managed:
             entry.get("subresource", ""),
         )
         try:
-            fields = fieldset.parse(entry.get("fieldsV1"))
+            fields = _parsed(entry.get("fieldsV1"))
         except FieldSetError as error:
             raise BadManagedFields(f"error decoding versioned set: {error}") from None
         managed[key] = Owned(fields, api_version, entry.get("time"))
     return managed
+
+
+_SETS_MAX, _SET_BYTES_MAX = 1024, 4096
+_sets: dict[bytes, FieldSet] = {}  # sets that were read lately, by their text: objects made alike have the same
+_canonical: dict[int, FieldSet] = {}  # the canonical form of each of these, by id
+
+
+def _parsed(fields_v1: Any) -> FieldSet:
+    """The set a FieldsV1 says; one and the same for the same text. Raises FieldSetError."""
+    text = orjson.dumps(fields_v1, default=str)
+    known = _sets.get(text)
+    if known is not None:
+        return known
+    fields = fieldset.parse(fields_v1)
+    if fields and len(text) <= _SET_BYTES_MAX:
+        if len(_sets) >= _SETS_MAX:
+            _sets.clear()
+            _canonical.clear()
+        _sets[text], _canonical[id(fields)] = fields, fieldset.canonical(fields)
+    return fields
 
 
 def encode_managed_fields(managed: Managed) -> Entries:
@@ -89,7 +111,10 @@ def _entry(key: ManagerKey, owned: Owned) -> dict[str, Any]:
     entry |= {"operation": key.operation, "apiVersion": owned.api_version}
     if owned.time is not None:
         entry["time"] = owned.time
-    entry |= {"fieldsType": "FieldsV1", "fieldsV1": fieldset.canonical(owned.fields)}
+    entry |= {
+        "fieldsType": "FieldsV1",
+        "fieldsV1": _canonical.get(id(owned.fields)) or fieldset.canonical(owned.fields),
+    }
     if key.subresource:
         entry["subresource"] = key.subresource
     return entry

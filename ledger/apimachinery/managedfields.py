@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from ledger.apimachinery import fieldset
 from ledger.apimachinery.fieldset import FieldSet, Filter
@@ -56,8 +57,11 @@ _UNOWNED = fieldset.of_paths(
 
 def manager_name(field_manager: str, user_agent: str) -> str:
     """The manager of a request: as it says, or else the user agent's program, printable and at most 128 bytes."""
-    if field_manager:
-        return field_manager
+    return field_manager or _program_of(user_agent)
+
+
+@lru_cache(maxsize=1024)
+def _program_of(user_agent: str) -> str:
     name = ""
     for character in user_agent.split("/")[0]:
         if character.isprintable():
@@ -138,8 +142,11 @@ class Context:
 
 def track_update(managed: Managed, old: Object, new: Object, writer: ManagerKey, now: str, context: Context) -> Managed:
     """`managed` after `writer` turned `old` into `new`; its entry's time changes only when it came to own something."""
-    managed = reconciled_with_schema(managed, old, context)
-    managed, changes = disown(managed, old, new, None, context, None)
+    if managed:
+        managed = reconciled_with_schema(managed, old, context)
+        managed, changes = disown(managed, old, new, None, context, None)
+    else:  # a create: nobody has anything to lose
+        changes = compare(old, new, context.type).filtered(context.reset)
     gained = fieldset.union(changes.modified, changes.added)
     if context.reset:
         gained = context.reset(gained)
@@ -156,9 +163,25 @@ def reconciled_with_schema(managed: Managed, live: Object, context: Context) -> 
     for key, owned in managed.items():
         seen = context.at(live, owned.api_version)
         if seen is not None:
-            fields = reconciled(owned.fields, seen[1])
+            fields = _reconciled(owned.fields, seen[1])
             result[key] = owned if fields is owned.fields else replace(owned, fields=fields)
     return result
+
+
+_FITTING_MAX = 1024
+_fitting: dict[tuple[int, int], tuple[FieldSet, Type]] = {}  # by their ids, which are theirs as long as they are here
+
+
+def _reconciled(fields: FieldSet, made: Type) -> FieldSet:
+    """`reconciled`, remembering the sets that fit: objects made alike share them (managedentries)."""
+    if (id(fields), id(made)) in _fitting:
+        return fields
+    fitted = reconciled(fields, made)
+    if fitted is fields:
+        if len(_fitting) >= _FITTING_MAX:
+            _fitting.clear()
+        _fitting[id(fields), id(made)] = fields, made
+    return fitted
 
 
 Conflicts = dict[ManagerKey, FieldSet]

@@ -195,25 +195,31 @@ def _validate_no_new_finalizers(new: Meta, old: Meta, path: str) -> list[FieldEr
 def validate_managed_fields(entries: Sequence[Meta] | None, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
     for index, entry in enumerate(entries or ()):
-        at = f"{path}[{index}]"
-        operation = entry.get("operation", "")
-        if not operation:
-            errors.append(required(f"{at}.operation", "must not be empty"))
-        elif operation not in ("Apply", "Update"):
-            errors.append(not_supported(f"{at}.operation", operation, ("Apply", "Update")))
-        fields_type = entry.get("fieldsType", "")
-        if fields_type and fields_type != "FieldsV1":
-            errors.append(invalid(f"{at}.fieldsType", fields_type, "must be `FieldsV1`"))
-        if not _is_good_manager(manager := entry.get("manager", "")):
-            errors += validate_field_manager(manager, f"{at}.manager")
-        if "subresource" in entry and len(entry["subresource"].encode()) > SUBRESOURCE_BYTES_MAX:
-            errors.append(too_long(f"{at}.subresource", SUBRESOURCE_BYTES_MAX))
+        says = [entry.get(name, "") for name in ("operation", "fieldsType", "manager", "subresource")]
+        if not _is_good_entry(*says):
+            errors += _managed_entry_errors(f"{path}[{index}]", *says)
     return errors
 
 
-@lru_cache(maxsize=1024)
-def _is_good_manager(manager: str) -> bool:
-    return not validate_field_manager(manager)
+@lru_cache(maxsize=4096)
+def _is_good_entry(operation: str, fields_type: str, manager: str, subresource: str) -> bool:
+    return not _managed_entry_errors("", operation, fields_type, manager, subresource)
+
+
+def _managed_entry_errors(
+    path: str, operation: str, fields_type: str, manager: str, subresource: str
+) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if not operation:
+        errors.append(required(f"{path}.operation", "must not be empty"))
+    elif operation not in ("Apply", "Update"):
+        errors.append(not_supported(f"{path}.operation", operation, ("Apply", "Update")))
+    if fields_type and fields_type != "FieldsV1":
+        errors.append(invalid(f"{path}.fieldsType", fields_type, "must be `FieldsV1`"))
+    errors += validate_field_manager(manager, f"{path}.manager")
+    if len(subresource.encode()) > SUBRESOURCE_BYTES_MAX:
+        errors.append(too_long(f"{path}.subresource", SUBRESOURCE_BYTES_MAX))
+    return errors
 
 
 def validate_field_manager(manager: str, path: str = "fieldManager") -> list[FieldError]:

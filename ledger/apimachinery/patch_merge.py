@@ -50,7 +50,10 @@ def sort_keys(document: Object) -> None:
 def sorted_keys(value: Any) -> Any:
     """`value` with the keys of all maps in order, at any depth."""
     if isinstance(value, dict):
-        return {key: sorted_keys(member) for key, member in sorted(value.items())}
+        return {
+            key: sorted_keys(member) if isinstance(member, (dict, list)) else member
+            for key, member in sorted(value.items())
+        }
     return [sorted_keys(element) for element in value] if isinstance(value, list) else value
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 import struct
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 import yaml
 from yaml import cyaml
 
@@ -42,14 +44,50 @@ class _Node:
 
 def loads(data: bytes) -> Any:
     """The first document as JSON values, keys sorted; None for an empty one. Raises YamlError."""
-    return _Decoder().document(_first_document(data))
+    return loads_strictly(data)[0]
 
 
 def duplicate_keys(data: bytes) -> list[str]:
     """What a strict reading says of keys that occur twice: "line 4: key \\"a\\" already set in map"."""
+    return loads_strictly(data)[1]
+
+
+def loads_strictly(data: bytes) -> tuple[Any, list[str]]:
+    """What `loads` and `duplicate_keys` say, in one reading. Raises YamlError."""
+    as_json = _loads_plain_json(data)
+    if as_json is not None:
+        return as_json, []
     decoder = _Decoder()
-    decoder.document(_first_document(data))
-    return decoder.duplicates
+    return decoder.document(_first_document(data)), decoder.duplicates
+
+
+# What may mean another thing in YAML than in JSON, or nothing: other escapes, merge keys, keys too long to be simple ones.
+_NOT_PLAIN = re.compile(rb'\\u|\x7f|"<<"|"(?:[^"\\]|\\.){1000,}":')
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_NUMBER_OF_NOTE = re.compile(rb"[0-9][.eE]|[0-9]{16}")  # not surely the same in both
+
+
+def _loads_plain_json(data: bytes) -> dict[str, Any] | None:
+    """The value of an object in compact JSON that YAML reads alike, as most clients send it; None for all else.
+
+    Printing it again shows whether it was compact and had no key twice.
+    """
+    body = data.rstrip()
+    if body[:1] != b"{" or not body.isascii() or _NOT_PLAIN.search(body):
+        return None
+    try:
+        value = orjson.loads(body)
+        if orjson.dumps(value) != body or _NUMBER_OF_NOTE.search(_STRING.sub(b"", body)):
+            return None
+        found: dict[str, Any] = orjson.loads(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return found if body.count(b"{") + body.count(b"[") < DEPTH_MAX or _depth(found) < DEPTH_MAX else None
+
+
+def _depth(value: Any) -> int:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max((_depth(one) for one in inside), default=0)
 
 
 # --- events to nodes -------------------------------------------------------------------------------------------------

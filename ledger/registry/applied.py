@@ -10,7 +10,7 @@ from ledger.apimachinery.status import bad_request
 def decode_applied(body: bytes, field_validation: str) -> tuple[Object, list[str]]:
     """The configuration and what strict decoding complains of. StatusError 400 (applyPatcher.applyPatchToCurrentObject)."""
     try:
-        config = yaml_codec.loads(body)
+        config, doubled = yaml_codec.loads_strictly(body)
     except yaml_codec.YamlError as error:
         raise bad_request(f"error encoding patch: {error}") from None
     if config is None:
@@ -19,7 +19,8 @@ def decode_applied(body: bytes, field_validation: str) -> tuple[Object, list[str
         kind = {str: "string", list: "array", bool: "bool"}.get(type(config), "number")
         text = f"json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
         raise bad_request(f"error decoding patch: error unmarshaling JSON: while decoding JSON: {text}")
-    doubled = yaml_codec.duplicate_keys(body) if field_validation != "Ignore" else []
+    if field_validation == "Ignore":
+        doubled = []
     if doubled and field_validation == "Strict":
         listed = "\n  ".join(doubled)
         raise bad_request(

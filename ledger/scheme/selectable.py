@@ -44,12 +44,18 @@ def field_values(definition: ResourceDefinition, version: Version, obj: Object) 
     """
     if definition.custom:
         return {label: _text(obj, label) for label in version.selectable_fields}
-    labels: Mapping[str, str] = definition.traits.more.get("fieldLabels", {})
-    return {label: _text(obj, expression) for label, expression in labels.items()}
+    places = definition.plans.get("field_labels")
+    if places is None:
+        labels: Mapping[str, str] = definition.traits.more.get("fieldLabels", {})
+        places = definition.plans["field_labels"] = [(label, *_parsed(one)) for label, one in labels.items()]
+    return {label: _first_text(obj, paths, zero) for label, paths, zero in places}
 
 
 def _text(obj: Object, expression: str) -> str:
-    paths, zero = _parsed(expression)
+    return _first_text(obj, *_parsed(expression))
+
+
+def _first_text(obj: Object, paths: tuple[tuple[str, ...], ...], zero: str) -> str:
     for path in paths:
         value = _at(obj, path)
         if isinstance(value, bool):
@@ -68,8 +74,10 @@ def _parsed(expression: str) -> tuple[tuple[tuple[str, ...], ...], str]:
 
 def _at(value: Any, path: tuple[str, ...]) -> Any:
     for part in path:
-        if isinstance(value, list):
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list):
             value = value[int(part)] if part.isdigit() and int(part) < len(value) else None
         else:
-            value = value.get(part) if isinstance(value, dict) else None
+            return None
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.apimachinery import yaml_codec, yaml_text
+from ledger.apimachinery.yaml_codec import _Decoder, _first_document, _loads_plain_json
 
 
 @pytest.mark.parametrize(
@@ -116,3 +118,50 @@ def test_what_is_printed_is_read_back(value: dict[str, Any]) -> None:
 def test_long_words_and_quotes_survive_folding() -> None:
     for text in ("a  b " * 40, "it's " * 40 + ": x", "tab\t" + "word " * 40, "\\" * 90 + " x" * 50):
         assert yaml_codec.loads(yaml_text.dumps([text])) == [text]
+
+
+texts = st.text(alphabet=st.sampled_from('aé~<"\\/\n\t\x7f\x00\u2028😀: {}[],#&*!|%@`yesno0.1e+-'), max_size=6)
+scalars = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | texts
+json_objects = st.dictionaries(
+    texts | st.sampled_from(["<<", "a", "k" * 1000]),
+    st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3)),
+    max_size=4,
+)
+
+
+@given(json_objects, st.sampled_from([(",", ":"), (", ", ": ")]), st.booleans())
+def test_what_is_read_as_JSON_is_what_YAML_says(
+    value: dict[str, Any], separators: tuple[str, str], ascii_only: bool
+) -> None:
+    data = json.dumps(value, separators=separators, ensure_ascii=ascii_only).encode()
+    quick = _loads_plain_json(data)
+    if quick is not None:
+        decoder = _Decoder()
+        slow = decoder.document(_first_document(data))
+        assert json.dumps(quick) == json.dumps(slow), "the order of the keys included"
+        assert decoder.duplicates == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":1,"a":2}',
+        '{"a":1.50}',
+        '{"a":1e3}',
+        '{"a":12345678901234567890}',
+        '{"<<":{"a":1}}',
+        '{"a": 1}',
+        "[1]",
+        "a: 1",
+    ],
+)
+def test_what_JSON_and_YAML_may_read_differently_is_left_to_YAML(text: str) -> None:
+    assert _loads_plain_json(text.encode()) is None
+
+
+def test_an_object_as_clients_send_it_is_read_as_JSON() -> None:
+    body = b'{"kind":"Pod","spec":{"containers":[{"image":"nginx:1.27","args":["a\\nb"]}]},"apiVersion":"v1"}\n'
+    assert json.dumps(_loads_plain_json(body)) == (
+        '{"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"args": ["a\\nb"], "image": "nginx:1.27"}]}}'
+    )
+    assert _loads_plain_json(b'{"a":' * 300 + b"1" + b"}" * 300) is None, "as deep as YAML may go"

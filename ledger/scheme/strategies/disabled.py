@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import resources
 from itertools import product
@@ -16,11 +16,48 @@ from ledger.scheme.strategies.paths import every
 
 def drop_disabled_fields(definition: ResourceDefinition, obj: Object, old: Object | None) -> None:
     """Follows the dropDisabled* functions of the registry strategies; the list is data/disabled_fields.json."""
-    for parent, key, path in _paths(f"{definition.group}/{definition.resource}"):
-        holders = [holder for holder in every(obj, parent) if isinstance(holder, dict) and key in holder]
-        if holders and (old is None or next(every(old, path), None) is None):
-            for holder in holders:
+    fields = definition.plans.get("disabled")
+    if fields is None:
+        fields = definition.plans["disabled"] = _Fields(_paths(f"{definition.group}/{definition.resource}"))
+    found: dict[str, list[tuple[dict[str, Any], str]]] = {}
+    fields.find(obj, found)
+    for path, holders in found.items():
+        if old is None or next(every(old, path), None) is None:
+            for holder, key in holders:
                 del holder[key]
+
+
+class _Fields:
+    """Paths of fields as a tree, so that what they share is gone down once."""
+
+    __slots__ = ("below", "keys", "through")
+
+    def __init__(self, paths: Iterable[tuple[str, str, str]] = ()) -> None:
+        self.through = False  # a list, whose elements are gone through
+        self.keys: dict[str, str] = {}  # the fields that are off here, each with its path
+        self.below: dict[str, _Fields] = {}
+        for parent, key, path in paths:
+            place = self
+            for step in parent.split(".") if parent else ():
+                place = place.below.setdefault(step, _Fields())
+                place.through = step.endswith("[]")
+            place.keys[key] = path
+
+    def find(self, value: Any, found: dict[str, list[tuple[dict[str, Any], str]]]) -> None:
+        """Adds who holds one of the fields, and its key there, to what is found at its path."""
+        if not isinstance(value, dict):
+            return
+        for key, path in self.keys.items():
+            if key in value:
+                found.setdefault(path, []).append((value, key))
+        for step, fields in self.below.items():
+            child = value.get(step.removesuffix("[]"))
+            if not fields.through:
+                if child is not None:
+                    fields.find(child, found)
+            elif isinstance(child, list):
+                for one in child:
+                    fields.find(one, found)
 
 
 @cache

@@ -15,23 +15,16 @@ def _steps(path: str) -> tuple[tuple[str, bool], ...]:
 
 def every(value: Any, path: str) -> Iterator[Any]:
     """The values at `path`, in order; what is missing or null is left out."""
-    return _every(value, _steps(path))
-
-
-def _every(value: Any, steps: tuple[tuple[str, bool], ...]) -> Iterator[Any]:
-    if not steps:
-        yield value
-        return
-    (key, through), rest = steps[0], steps[1:]
-    child = value.get(key) if isinstance(value, dict) else None
-    if child is None:
-        return
-    if not through:
-        yield from _every(child, rest)
-    elif isinstance(child, list):
-        for item in child:
-            if item is not None:
-                yield from _every(item, rest)
+    found = [value]
+    for key, through in _steps(path):
+        children = [child for one in found if isinstance(one, dict) and (child := one.get(key)) is not None]
+        if through:
+            found = [item for child in children if isinstance(child, list) for item in child if item is not None]
+        else:
+            found = children
+        if not found:
+            break
+    return iter(found)
 
 
 def get(value: Any, path: str, default: Any = None) -> Any:
