@@ -94,6 +94,11 @@ def _parsed(fields_v1: Any) -> FieldSet:
     return fields
 
 
+def is_shared(fields: FieldSet) -> bool:
+    """Whether it is one of the sets that were read lately; these are small."""
+    return id(fields) in _canonical
+
+
 def encode_managed_fields(managed: Managed) -> Entries:
     """The entries as an object carries them: appliers first, then by time, then by name."""
 

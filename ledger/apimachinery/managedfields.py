@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from ledger.apimachinery import fieldset
 from ledger.apimachinery.fieldset import FieldSet, Filter
@@ -25,8 +24,10 @@ from ledger.apimachinery.managedentries import (
     Owned,
     decode_managed_fields,
     encode_managed_fields,
+    is_shared,
 )
 from ledger.apimachinery.objectmeta import FIELD_MANAGER_BYTES_MAX
+from ledger.apimachinery.remember import remembered
 from ledger.apimachinery.resource import Object, Schema
 
 UPDATE_MANAGERS_MAX = 10
@@ -60,7 +61,7 @@ def manager_name(field_manager: str, user_agent: str) -> str:
     return field_manager or _program_of(user_agent)
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def _program_of(user_agent: str) -> str:
     name = ""
     for character in user_agent.split("/")[0]:
@@ -177,7 +178,7 @@ def _reconciled(fields: FieldSet, made: Type) -> FieldSet:
     if (id(fields), id(made)) in _fitting:
         return fields
     fitted = reconciled(fields, made)
-    if fitted is fields:
+    if fitted is fields and is_shared(fields):
         if len(_fitting) >= _FITTING_MAX:
             _fitting.clear()
         _fitting[id(fields), id(made)] = fields, made

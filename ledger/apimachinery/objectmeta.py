@@ -19,6 +19,7 @@ from ledger.apimachinery.field import (
     too_long,
 )
 from ledger.apimachinery.names import NameFormat, is_dns1123_label, is_label_value, is_qualified_name
+from ledger.apimachinery.remember import CHARS_MAX, remembered
 from ledger.apimachinery.resource import split_api_version
 
 Meta = Mapping[str, Any]
@@ -115,12 +116,12 @@ def validate_annotations(annotations: Mapping[str, str] | None, path: str) -> li
     return errors
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _is_good_key(key: str) -> bool:
     return not is_qualified_name(key)
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _is_good_value(value: str) -> bool:
     return not is_label_value(value)
 
@@ -196,7 +197,7 @@ def validate_managed_fields(entries: Sequence[Meta] | None, path: str) -> list[F
     errors: list[FieldError] = []
     for index, entry in enumerate(entries or ()):
         says = [entry.get(name, "") for name in ("operation", "fieldsType", "manager", "subresource")]
-        if not _is_good_entry(*says):
+        if sum(map(len, says)) > CHARS_MAX or not _is_good_entry(*says):
             errors += _managed_entry_errors(f"{path}[{index}]", *says)
     return errors
 
@@ -248,7 +249,7 @@ def _namespace_errors(namespace: str, path: str) -> list[FieldError]:
     return [invalid(path, namespace, text) for text in is_dns1123_label(namespace)]
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def _is_good_namespace(namespace: str) -> bool:
     return not is_dns1123_label(namespace)
 

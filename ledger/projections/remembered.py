@@ -15,9 +15,12 @@ from ledger.log.api import Entry
 from ledger.projections.api import Stored
 from ledger.projections.view import NowView
 
-OBJECTS_MAX = 4096
+OBJECTS_MAX = 2048
 LISTS_MAX = 1024
 LIST_ITEMS_MAX = 64  # longer lists are read each time
+BYTES_MAX = (
+    16 << 10
+)  # of what is kept in one place: larger bodies are read each time, longer names (clients choose them) too
 _UNKNOWN: Final = object()
 
 
@@ -44,11 +47,15 @@ class Remembered:
                     self.lists.pop((resource, ""), None)
 
     def keep(self, key: Key, stored: Stored | None) -> None:
+        if sum(map(len, key)) + (len(stored.body) if stored is not None else 0) > BYTES_MAX:
+            return
         if len(self.objects) >= OBJECTS_MAX:
             self.objects.clear()
         self.objects[key] = stored
 
     def keep_list(self, resource: GroupResource, namespace: str, items: list[Stored]) -> None:
+        if len(namespace) + sum(len(one.body) for one in items) > BYTES_MAX:
+            return
         if len(self.lists) >= LISTS_MAX:
             self.lists.clear()
         self.lists[resource, namespace] = items

@@ -84,3 +84,11 @@ async def test_other_questions_are_asked_of_the_state_itself(counting: Counting)
     with counting.memory.view() as view:
         assert (view.revision, view.count(CONFIGMAPS)) == (2, 2)
         assert [one.key.name for one in view.scan(CONFIGMAPS, "ns", ("ns", "a"))] == ["b"]
+
+
+@in_trio
+async def test_large_bodies_and_names_that_clients_made_long_are_not_kept(counting: Counting) -> None:
+    await counting.store.append(event(), [put("big", "x" * remembered.BYTES_MAX)])
+    assert counting.revision_of(key("big")) == 1 and counting.names() == "big"
+    assert counting.revision_of(key("n" * 2 * remembered.BYTES_MAX)) is None
+    assert not counting.memory.objects and not counting.memory.lists

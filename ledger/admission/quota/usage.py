@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ledger.admission.pod_resources import Amounts, added, parsed, pod_amounts
@@ -40,6 +41,7 @@ class Evaluator:
         return sorted(name for name in hard if self.measures(name))
 
 
+@lru_cache(maxsize=1024)
 def evaluator_of(resource: GroupResource) -> Evaluator | None:
     """None: nothing is ever counted."""
     if resource.resource in IGNORED:
