@@ -31,7 +31,7 @@ class GVK(NamedTuple):
 
     @property
     def api_version(self) -> str:
-        return api_version(self.group, self.version)
+        return f"{self.group}/{self.version}" if self.group else self.version
 
 
 class GVR(NamedTuple):

@@ -529,7 +529,8 @@ class Registry:
     def _tell(self, call: Call, attributes: Attributes, context: Context | None) -> None:
         """Passes on what admission and validation wanted the client and the audit log to know."""
         warnings = [*attributes.warnings, *(context.warnings if context is not None else ())]
-        call.request.warnings += [one for one in dict.fromkeys(warnings) if one not in call.request.warnings]
+        if warnings:
+            call.request.warnings += [one for one in dict.fromkeys(warnings) if one not in call.request.warnings]
         call.request.annotations.update(attributes.annotations)
 
 

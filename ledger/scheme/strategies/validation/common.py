@@ -39,6 +39,7 @@ def meta_findings(
     """What a create checks of metadata."""
     wanted = name_format or FORMATS[definition.traits.name_format]
     found = Findings(validate_object_meta(obj["metadata"], definition.namespaced, wanted, path))
+    found.metadata_is_fine = not found
     if definition.group not in _PLAIN_METADATA:
         found += validate_standard_finalizers(obj["metadata"].get("finalizers"), f"{path}.finalizers")
     return found
@@ -55,6 +56,15 @@ def meta_update_findings(definition: ResourceDefinition, obj: Object, old: Objec
 def generic_meta(definition: ResourceDefinition, obj: Object) -> Findings:
     """What is checked of every object after a create's own rules passed, and before those of an update."""
     return Findings(validate_object_meta(obj["metadata"], definition.namespaced, FORMATS["path-segment"]))
+
+
+def generic_name(obj: Object) -> Findings:
+    """What `generic_meta` says of an object whose metadata is fine but for the generic rule of names."""
+    metadata, name_format = obj["metadata"], FORMATS["path-segment"]
+    base = metadata.get("generateName", "")
+    if not name_format(metadata["name"], False) and not (base and name_format(base, True)):
+        return Findings()
+    return Findings(validate_object_meta(metadata, bool(metadata.get("namespace")), name_format))
 
 
 def generic_meta_update(obj: Object, old: Object) -> Findings:

@@ -16,12 +16,16 @@ class Findings(list[FieldError]):
 
     def __init__(self, errors: Iterable[FieldError] = ()) -> None:
         super().__init__(errors)
-        self._covered: Sequence[FieldError] = list(errors._covered) if isinstance(errors, Findings) else ()
+        self._covered: Sequence[FieldError] = ()
+        self.metadata_is_fine = False  # everything about metadata was looked at, and there was nothing to say
+        if isinstance(errors, Findings):
+            self._covered, self.metadata_is_fine = list(errors._covered), errors.metadata_is_fine
 
     def __iadd__(self, errors: Iterable[FieldError]) -> Self:  # type: ignore[override, misc]
         self.extend(errors)
-        if isinstance(errors, Findings) and errors._covered:
+        if isinstance(errors, Findings):
             self._covered = [*self._covered, *errors._covered]
+            self.metadata_is_fine = self.metadata_is_fine or errors.metadata_is_fine
         return self
 
     def unless_declared(self, errors: Iterable[FieldError]) -> None:

@@ -42,7 +42,7 @@ from ledger.scheme.strategies.validation import (
     storage,
     webhooks,
 )
-from ledger.scheme.strategies.validation.common import generic_meta, generic_meta_update
+from ledger.scheme.strategies.validation.common import generic_meta, generic_meta_update, generic_name
 from ledger.scheme.strategies.validation.declarative import declared_type, validate_declared_type
 from ledger.scheme.strategies.validation.findings import Findings
 
@@ -181,7 +181,7 @@ def validate_create(definition: ResourceDefinition, obj: Object, context: Contex
     rules = _rules_of(definition)
     found = rules.create(definition, obj, context)
     if not found and not (rules.declared_name and is_dns1123_subdomain(obj["metadata"].get("name", ""))):
-        found += generic_meta(definition, obj)
+        found += generic_name(obj) if found.metadata_is_fine else generic_meta(definition, obj)
     declared = _declared(definition, obj, None, context)
     return [*_each_once(definition, found.besides(declared)), *declared] if found or declared else []
 
