@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from ledger.apimachinery.resource import Key, Object
-from ledger.log.event import Change, Event
+from ledger.log.event import IMPORTED, Change, Event
 from ledger.replay.classify import DRY_RUN, REFUSED, class_of
+from ledger.replay.importer.doubts import altered_by, in_doubt
 from ledger.replay.past import Past
 from ledger.replay.paths import ABSENT, Path, member_names, value_at
 from ledger.replay.requests import Happening, ObjectChange, compare, happening
@@ -32,11 +34,16 @@ class Version:
 
 @dataclass(slots=True)
 class FieldValue:
-    """A value that a field took; ABSENT: it, or the object, was not there."""
+    """A value that a field took; ABSENT: it, or the object, was not there.
+
+    `perhaps`: the log holds no content of this write, or of one before it, that can have set the field. The value is
+    then the last one that is known, or the first one that is known again.
+    """
 
     value: Any
     previous: Any
     version: Version
+    perhaps: bool = False
 
 
 def versions(past: Past, key: Key, upto: int, *, noise: bool = False) -> Iterator[Version]:
@@ -55,11 +62,28 @@ def versions(past: Past, key: Key, upto: int, *, noise: bool = False) -> Iterato
 def field_values(past: Past, key: Key, path: Path, upto: int) -> Iterator[FieldValue]:
     """The values of a field in the order it took them."""
     value: Any = ABSENT
+    doubtful = False
     for version in versions(past, key, upto):
         after = ABSENT if version.change.after is None else value_at(version.change.after, path)
-        if after != value:
-            yield FieldValue(after, value, version)
+        untold = _untold(version, path)
+        doubtful = doubtful or untold
+        if after != value or untold:
+            yield FieldValue(after, value, version, doubtful)
+        if not in_doubt(version.cause.doubts, _dotted(path)):
+            doubtful = False
         value = after
+
+
+def _untold(version: Version, path: Path) -> bool:
+    """Whether the request can have set the field, and its content is not in the log."""
+    event = version.event
+    if version.reread or event is None or event.request_body or not in_doubt(version.cause.doubts, _dotted(path)):
+        return False
+    return event.stage != IMPORTED and in_doubt(altered_by(event.subresource, event.uri), _dotted(path))
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(takewhile(lambda step: isinstance(step, str), path))  # type: ignore[arg-type]
 
 
 def fields_seen(past: Past, key: Key, path: Path, upto: int) -> list[str]:

@@ -354,7 +354,7 @@ def requested(step: Step, revisions: tuple[int, ...], facts: Facts, context: Con
     else:
         outcome = after_patch(before, known.doubts, facts, known.api_version, known.kind, context.scheme)
     if outcome.obj is None:
-        doubts = both(known.doubts, altered_by(facts.subresource))
+        doubts = both(known.doubts, altered_by(facts.subresource, facts.uri))
         return [context.put(step.key, before, revisions[0], UNKNOWN, outcome.note, doubts)]
     note = "the answer is not in the log: the request applied to the state before"
     if outcome.note:
@@ -391,7 +391,7 @@ def unseen(step: Step, revisions: tuple[int, ...], facts: Facts, context: Contex
     if known is None or _creates(facts):
         stub = _stub(step, facts, context)
         return [context.put(step.key, stub, revisions[0], UNKNOWN, "its content is not in the log", ALL)]
-    doubts = both(known.doubts, altered_by(facts.subresource))
+    doubts = both(known.doubts, altered_by(facts.subresource, facts.uri))
     before = known.decoded()
     note = "its content after this write is not in the log; shown as it was before"
     if "deletionTimestamp" in before["metadata"] and step.last and facts.subresource in ("", "finalize"):

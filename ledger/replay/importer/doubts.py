@@ -24,8 +24,18 @@ _ALTERED_BY: dict[str, Doubts] = {
 }
 
 
-def altered_by(subresource: str) -> Doubts:
-    return _ALTERED_BY.get(subresource, ALL)
+# Clients that tell by their name (fieldManager) what alone they write: k8s.io/kubectl/pkg/cmd/label and annotate.
+_ALTERED_BY_MANAGER: dict[str, Doubts] = {
+    "kubectl-label": ("metadata.labels",),
+    "kubectl-annotate": ("metadata.annotations",),
+}
+
+
+def altered_by(subresource: str, uri: str = "") -> Doubts:
+    """What a write of which no body is in the log can have altered."""
+    if subresource:
+        return _ALTERED_BY.get(subresource, ALL)
+    return next((fields for name, fields in _ALTERED_BY_MANAGER.items() if f"fieldManager={name}" in uri), ALL)
 
 
 def in_doubt(doubts: Doubts, path: str) -> bool:

@@ -139,7 +139,9 @@ def value_json(found: FieldValue, path: Any) -> Object:
         answer["value"] = found.value
     if found.previous is not ABSENT:
         answer["previous"] = found.previous
-    answer["confidence"] = found.version.change.confidence
+    answer["confidence"] = "unknown" if found.perhaps else found.version.change.confidence
+    if found.perhaps:
+        answer["perhaps"] = True
     answer["evidence"] = REREAD if found.version.reread else evidence(found.version.change)
     return {**answer, **_cause(found.version)}
 

@@ -106,7 +106,10 @@ def version_row(version: Version, clock: Clock, cuts: bool) -> list[str]:
 
 
 def value_row(found: FieldValue, clock: Clock, cuts: bool) -> list[str]:
+    """A value that may have changed is `?`, with what was known of it before."""
     text = value_text(found.value, LONG_VALUE if cuts else 0)
+    if found.perhaps and found.value == found.previous:
+        text = f"? (before: {text})"
     return _history_row(found.version, text, clock, cuts)
 
 
