@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import secrets
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -51,7 +53,8 @@ def import_(options: argparse.Namespace) -> int:
         raise ReplayError(f"{', '.join(files)}: no audit events in here; is it an audit log?", 3)
     if options.on_gap == "stop":
         entries = _without_gaps(entries, report)
-    fill(directory, _with_progress(entries, report, options))
+    with _no_collector():
+        fill(directory, _with_progress(entries, report, options))
     if out.format in ("json", "yaml", "jsonl"):
         out.encoded({"apiVersion": API_VERSION, "kind": "ImportReport", **report.to_json()})
     else:
@@ -82,6 +85,18 @@ def fill(directory: Path, entries: Iterator[Entry]) -> None:
         with (Path(scratch) / FILE).open("rb") as file:
             os.fsync(file.fileno())
         (Path(scratch) / FILE).rename(directory / FILE)
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """An import makes no cycles, and a great many objects: looking for cycles among them takes a tenth of its time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _chunks(entries: Iterator[Entry]) -> Iterator[list[Entry]]:

@@ -29,6 +29,7 @@ KINDS = {
     "secrets": ("", "v1", "Secret"),
     "serviceaccounts": ("", "v1", "ServiceAccount"),
     "deployments": ("apps", "v1", "Deployment"),
+    "replicasets": ("apps", "v1", "ReplicaSet"),
     "jobs": ("batch", "v1", "Job"),
     "leases": ("coordination.k8s.io", "v1", "Lease"),
     "widgets": ("acme.example.com", "v1", "Widget"),

@@ -124,6 +124,17 @@ def questions(kind: str) -> list[Any]:
     ]
 
 
+def cloud_questions(kind: str) -> list[Any]:
+    """Those of the recording under a cloud-like policy."""
+    if not INCIDENTS.is_dir():
+        return []
+    return [
+        pytest.param(question, id=question["id"])
+        for question in truth("crashloop-cloud")["questions"]
+        if question["kind"] == kind
+    ]
+
+
 def key_of(params: Any) -> Key:
     group, _, resource = params["resource"].split("/")
     return Key("" if group == "core" else group, resource, params["namespace"] or "", params["name"])
@@ -166,6 +177,23 @@ def test_who_changed_a_field_last(name: str, question: Any) -> None:
         assert last.version.event is not None
         assert last.version.event.audit_id == answer["by"]["auditID"]
         assert last.version.event.user.name == answer["by"]["user"]
+
+
+@pytest.mark.parametrize("question", cloud_questions("last-change"))
+def test_of_a_log_without_content_the_one_who_changed_a_field_is_among_those_who_may_have(question: Any) -> None:
+    name, params, answer = "crashloop-cloud", question["params"], question["answer"]
+    values = [
+        one
+        for one in field_values(
+            past_of(name), key_of(params), parse_path(params["path"]), revision(name, params["before"])
+        )
+        if one.version.revision > revision(name, "base")
+    ]
+    assert bool(values) == answer["changed"]
+    if answer["changed"]:
+        found = {one.version.event.audit_id: one for one in values if one.version.event}
+        assert answer["by"]["auditID"] in found
+        assert found[answer["by"]["auditID"]].perhaps == (answer["by"]["level"] == "Metadata")
 
 
 @pytest.mark.parametrize("name, question", questions("writers"))

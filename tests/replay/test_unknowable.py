@@ -12,6 +12,7 @@ from ledger.log.codec import decode_change, encode_change
 from ledger.log.event import Change, Event
 from ledger.projections.store import Store
 from ledger.projections.unknowable import import_report
+from ledger.replay.lives import field_values
 from ledger.replay.past import Past
 from ledger.replay.unknowable import Unknowable, unknowable
 from tests.replay.recording import STATUS, Imported, Recording, obj
@@ -92,6 +93,30 @@ def test_a_conditional_write_proves_that_those_before_it_changed_nothing(tmp_pat
     found = log.imported(tmp_path)
     assert found.report.repeats == 1, "the patch: 5 was still there after it"
     assert found.lines() == ["5 configmaps/a put", "8 configmaps/a put unknown", "9 configmaps/a put unknown"]
+
+
+def test_a_field_manager_that_only_labels_leaves_the_rest_known(tmp_path: Path) -> None:
+    log = Recording()
+    log.create(obj("configmaps", "a", 5, data={"x": "1"}))
+    log.add("patch", "configmaps", "a", query="fieldManager=kubectl-label", level="Metadata")
+    assert lines(log.imported(tmp_path), 6) == ["configmaps/a metadata.labels"]
+
+
+def test_the_values_of_a_field_name_those_who_may_have_set_it(tmp_path: Path) -> None:
+    log = Recording()
+    log.create(obj("configmaps", "a", 5, data={"x": "1"}))
+    log.add("patch", "configmaps", "a", user="alice", level="Metadata")
+    log.add("patch", "configmaps", "a", user="bob", query="fieldManager=kubectl-label", level="Metadata")
+    log.update(obj("configmaps", "a", 9, data={"x": "2"}), user="carol")
+    log.update(obj("configmaps", "a", 10, data={"x": "3"}), user="dave")
+    store = log.imported(tmp_path).stored(Store.memory())
+    found = field_values(Past(store, 0), Key("", "configmaps", "shop", "a"), ("data", "x"), 10)
+    assert [(one.version.event.user.name, one.value, one.perhaps) for one in found if one.version.event] == [
+        ("alice", "1", False),
+        ("alice", "1", True),
+        ("carol", "2", True),
+        ("dave", "3", False),
+    ]
 
 
 def test_objects_whose_labels_are_unknown_may_go_with_a_collection(tmp_path: Path) -> None:

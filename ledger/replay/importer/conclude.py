@@ -7,7 +7,7 @@ is marked "unknown", and keeps what was known before.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from ledger.apimachinery.resource import GroupResource, Key, Object
 from ledger.apimachinery.selectors import LabelSelector, parse_field_selector, parse_label_selector
 from ledger.apimachinery.times import rfc3339
 from ledger.log.event import EXISTENCE, Change
+from ledger.replay.importer import rollout
 from ledger.replay.importer.doubts import ALL, Doubts, altered_by, both, in_doubt, without
 from ledger.replay.importer.naming import generate_name
 from ledger.replay.importer.patched import Patched, after_patch
@@ -25,6 +26,7 @@ from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.scheme import Scheme
 
 INFERRED, UNKNOWN = "inferred", "unknown"
+DEPLOYMENTS = ("apps", "deployments")
 DEFAULT_GRACE_SECONDS = 30
 TOPOLOGY_LABELS = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")  # what PodTopologyLabels copies
 
@@ -36,6 +38,7 @@ class Context(NamedTuple):
     fields: SelectableFields
     scheme: Scheme
     custom: Callable[[GroupResource], ResourceDefinition | None]  # as its CRD defines it by then
+    places: Mapping[tuple[str, str, str], set[Key]]  # keys of the state by group, resource and namespace
     ended: set[Key]  # objects that were there once, and are not now
     base: dict[tuple[Key, int], Object]  # objects of the snapshot by key and revision: they win over what is concluded
 
@@ -391,13 +394,36 @@ def unseen(step: Step, revisions: tuple[int, ...], facts: Facts, context: Contex
     if known is None or _creates(facts):
         stub = _stub(step, facts, context)
         return [context.put(step.key, stub, revisions[0], UNKNOWN, "its content is not in the log", ALL)]
-    doubts = both(known.doubts, altered_by(facts.subresource, facts.uri))
     before = known.decoded()
+    if step.key[:2] == DEPLOYMENTS and facts.subresource == "status" and facts.agent.endswith(rollout.CONTROLLER):
+        written = _rolled_out(before, _owned(step.key, known, context), facts)
+        if written is not None:
+            note = "its content is not in the log: concluded as its controller does, from its ReplicaSets"
+            told = ("status", "metadata.annotations") if rollout.is_settled(written) else ()
+            doubts = without(known.doubts, told) if told else both(known.doubts, ("status", "metadata.annotations"))
+            return [context.put(step.key, written, revisions[0], INFERRED, note, doubts)]
+    doubts = both(known.doubts, altered_by(facts.subresource, facts.uri))
     note = "its content after this write is not in the log; shown as it was before"
     if "deletionTimestamp" in before["metadata"] and step.last and facts.subresource in ("", "finalize"):
         note = "the last write of a terminating object, not in the log, probably took its last finalizer away"
         return [context.gone(step.key, revisions[0], note, (EXISTENCE,))]
     return [context.put(step.key, before, revisions[0], UNKNOWN, note, doubts)]
+
+
+def _rolled_out(deployment: Object, replica_sets: list[Object], facts: Facts) -> Object | None:
+    try:
+        return rollout.after_status_write(deployment, replica_sets, rfc3339(facts.received))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None  # objects not of their kind's shape: the log does not hold them whole
+
+
+def _owned(owner: Key, known: Known, context: Context) -> list[Object]:
+    """The ReplicaSets of a Deployment."""
+    keys = context.places.get(("apps", "replicasets", owner.namespace), ())
+    found = [context.state[key].decoded() for key in sorted(keys) if known.uid.encode() in context.state[key].body]
+    return [
+        one for one in found if any(by.get("uid") == known.uid for by in one["metadata"].get("ownerReferences") or ())
+    ]
 
 
 def _stub(step: Step, facts: Facts, context: Context) -> Object:

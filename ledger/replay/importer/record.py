@@ -87,7 +87,7 @@ def facts_of(record: RawRecord) -> Facts:
         answer,
         micros(record["requestReceivedTimestamp"]),
         micros(record["stageTimestamp"]),
-        record.get("userAgent") or "",
+        str(record.get("userAgent") or ""),
     )
 
 

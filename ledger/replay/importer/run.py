@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -98,6 +99,7 @@ class _Import:
         self.base, self.settled = base, base is None
         self.state: State = {}
         self.ended: set[Key] = set()
+        self.places: dict[tuple[str, str, str], set[Key]] = defaultdict(set)
         self.steps = {step.record: step for step in index.steps}
         self.pending: list[Pending] = []
         self.continued = 0
@@ -106,7 +108,7 @@ class _Import:
         self.scheme = scheme
         self.customs: dict[GroupResource, tuple[int, ResourceDefinition | None]] = {}
         shown = {(key, revision_of(obj["metadata"])): obj for key, obj in base.objects.items()} if base else {}
-        self.context = Context(self.state, self._fields, scheme, self._custom, self.ended, shown)
+        self.context = Context(self.state, self._fields, scheme, self._custom, self.places, self.ended, shown)
 
     def entries(self) -> Iterator[Entry]:
         if self.base:
@@ -208,8 +210,10 @@ class _Import:
             apply_change(self.state, change)
             if change.body is None:
                 self.ended.add(change.key)
+                self.places[change.key[:3]].discard(change.key)
             else:
                 self.ended.discard(change.key)
+                self.places[change.key[:3]].add(change.key)
             self.report.count(change)
         return Entry(event, tuple(changes))
 
