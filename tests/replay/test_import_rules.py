@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -369,3 +370,62 @@ def test_a_cut_gzip_file_gives_what_it_has(tmp_path: Path) -> None:
     found = Imported([str(path)])
     assert len(found.changes) > 20
     assert "cut off" in found.report.malformed[-1].problem
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"level": 7},
+        {"userAgent": ["x"]},
+        {"user": {"username": "a", "groups": [["b"]]}},
+        {"user": {"username": ["a"]}},
+        {"user": {"username": "a", "extra": {"k": "v"}}},
+        {"sourceIPs": [1]},
+        {"annotations": {"a": {}}},
+        {"responseStatus": {"code": 200, "reason": {"a": 1}}},
+    ],
+)
+def test_a_record_with_members_of_another_type_is_malformed_not_a_traceback(
+    tmp_path: Path, broken: dict[str, Any]
+) -> None:
+    log = Recording()
+    log.create(obj("configmaps", "a", 5))
+    log.update(obj("configmaps", "a", 6), **broken)
+    found = log.imported(tmp_path)
+    assert [(one.line, found.lines()) for one in found.report.malformed] == [(2, ["5 configmaps/a put"])]
+
+
+def test_an_object_that_is_not_of_its_kinds_shape_is_reported_and_in_doubt(tmp_path: Path) -> None:
+    log = Recording()
+    log.create(obj("pods", "p", 5, spec={}, status=7))
+    binding = {"kind": "Binding", "metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}
+    log.add("create", "pods", "p", subresource="binding", request=binding, answer=STATUS)
+    found = log.imported(tmp_path)
+    assert [one.line for one in found.report.malformed] == [2]
+    assert found.changes[-1].doubts == ("*",)
+
+
+def test_random_damage_to_a_log_never_ends_an_import(tmp_path: Path) -> None:
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    chance = random.Random(seed)
+    odd = [None, 0, -1, True, [], {}, ["x"], {"a": 1}, "9" * 30, 1e30]
+    log = Recording()
+    for number in range(200):
+        verb, level = (
+            chance.choice(["create", "update", "patch", "delete"]),
+            chance.choice(["Metadata", "RequestResponse"]),
+        )
+        resource = chance.choice(["pods", "deployments", "replicasets", "configmaps"])
+        body = obj(resource, chance.choice("abc"), number + 5, spec={"replicas": 1}, status={"conditions": []})
+        log.add(verb, resource, body["metadata"]["name"], request=body, answer=body, level=level)
+    for record in chance.sample(log.records, 100):
+        part: Any = record
+        while isinstance(part, dict) and part:
+            name = chance.choice(list(part))
+            if chance.random() < 0.4 or not isinstance(part[name], dict):
+                part[name] = chance.choice(odd)
+                break
+            part = part[name]
+    found = log.imported(tmp_path)
+    assert len(found.entries) <= 201

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ledger.apimachinery.resource import GroupResource, Key, Object
@@ -15,6 +15,9 @@ from ledger.replay.importer.rules import Step, is_dry_run, sightings, step_of, w
 
 # Of one request's stages the last one counts; a watch that still ran when the log ends has only its start.
 STAGES = {"RequestReceived": 0, "ResponseStarted": 1, "ResponseComplete": 2, "Panic": 3}
+
+
+MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)  # what objects not of their kind's shape lead to
 
 
 @dataclass(slots=True)
@@ -45,7 +48,9 @@ def read_index(paths: Sequence[str], report: Report, existing: Mapping[Key, Obje
         try:
             check_record(record)
             facts = facts_of(record)
-        except Unusable as error:
+            step = step_of(facts)
+            seen = sightings(facts) if facts.verb in WRITE_VERBS else ()
+        except (Unusable, *MISSHAPEN) as error:
             report.malformed.append(Malformed(located.file, located.line, str(error)))
             index.answered.append(0)
             index.superseded.add(number)
@@ -67,15 +72,14 @@ def read_index(paths: Sequence[str], report: Report, existing: Mapping[Key, Obje
         if 200 <= facts.code < 300:
             naming.mentioned(facts, user)
         if facts.verb in WRITE_VERBS:
-            step = step_of(facts)
             if step is not None:
                 step.record, step.received, step.answered = number, facts.received, facts.answered
                 steps[number] = step
                 if facts.verb == "create" and not step.key.name:
                     naming.created(step, user)
-            _learn(facts, kinds, about, index.sighted)
-        if seen := facts.held or (watched_revision(facts.uri) if facts.verb == "watch" else 0):
-            index.anchors.append((seen, facts.received))
+            _learn(facts, seen, kinds, about, index.sighted)
+        if made := facts.held or (watched_revision(facts.uri) if facts.verb == "watch" else 0):
+            index.anchors.append((made, facts.received))
     for key, revision in about:
         if resource := kinds.get((key.group, key.resource)):
             index.sighted.setdefault(Key(*resource, key.namespace, key.name), set()).add(revision)
@@ -99,13 +103,14 @@ def _count(record: Object, facts: Facts, report: Report) -> None:
 
 def _learn(
     facts: Facts,
+    seen: Iterable[tuple[Key, int]],
     kinds: dict[tuple[str, str], GroupResource],
     about: set[tuple[Key, int]],
     sighted: dict[Key, set[int]],
 ) -> None:
     if facts.answer is not None and not facts.subresource and facts.kind:
         kinds.setdefault((facts.key.group, facts.kind.lower()), GroupResource(*facts.key[:2]))
-    for key, revision in sightings(facts):
+    for key, revision in seen:
         if key == facts.key:
             sighted.setdefault(key, set()).add(revision)
         else:

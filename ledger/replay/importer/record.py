@@ -114,16 +114,34 @@ def check_record(record: RawRecord) -> None:
     answer = record.get("responseObject")
     if answer is not None:
         check_object(answer)
-    if type(_part(record, "responseStatus").get("code", 0)) is not int:
+    status = _part(record, "responseStatus")
+    if type(status.get("code", 0)) is not int:
         raise Unusable("responseStatus.code is not a number")
+    for name, text in (("level", record), ("userAgent", record), ("reason", status), ("message", status)):
+        if type(text.get(name) or "") is not str:
+            raise Unusable(f"{name} is not a string")
     for name in ("user", "impersonatedUser"):
         if name in record:
-            user = _part(record, name)
-            if type(user.get("groups") or []) is not list or type(user.get("extra") or {}) is not dict:
-                raise Unusable(f"{name} is not a user")
-    if type(record.get("sourceIPs") or []) is not list:
-        raise Unusable("sourceIPs is not a list")
-    _part(record, "annotations")
+            _check_user(name, _part(record, name))
+    if not _are_strings(record.get("sourceIPs") or []):
+        raise Unusable("sourceIPs is not a list of strings")
+    for text in _part(record, "annotations").values():
+        if type(text) is not str:
+            raise Unusable("annotations are not strings")
+
+
+def _check_user(name: str, user: Object) -> None:
+    if type(user.get("username") or "") is not str or type(user.get("uid") or "") is not str:
+        raise Unusable(f"{name} is not a user")
+    extra = user.get("extra") or {}
+    if not _are_strings(user.get("groups") or []) or type(extra) is not dict:
+        raise Unusable(f"{name} is not a user")
+    if not all(_are_strings(values) for values in extra.values()):
+        raise Unusable(f"{name} is not a user")
+
+
+def _are_strings(values: Any) -> bool:
+    return type(values) is list and all(type(one) is str for one in values)
 
 
 def check_object(answer: Any) -> None:
@@ -133,6 +151,8 @@ def check_object(answer: Any) -> None:
     meta = answer.get("metadata") or {}
     if type(meta) is not dict or type(meta.get("resourceVersion", "")) is not str:
         raise Unusable("the answer's metadata is not that of an object")
+    if type(answer.get("kind") or "") is not str or type(answer.get("apiVersion") or "") is not str:
+        raise Unusable("the answer's kind is not a string")
     if type(meta.get("name", "")) is not str or type(meta.get("labels") or {}) is not dict:
         raise Unusable("the answer's metadata is not that of an object")
     if type(meta.get("finalizers") or []) is not list:
@@ -156,7 +176,8 @@ def revision_of(meta: Object) -> int:
 
 
 def _number(text: Any) -> int:
-    return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() else 0
+    """Revisions of etcd have 63 bits; a longer number is none."""
+    return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 18 else 0
 
 
 def _part(record: RawRecord, name: str) -> Object:

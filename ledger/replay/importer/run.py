@@ -19,9 +19,10 @@ from ledger.apimachinery.resource import GroupResource, Key, Object
 from ledger.log.api import Entry
 from ledger.log.event import IMPORTED, Change, Event
 from ledger.replay.importer.base import Base
-from ledger.replay.importer.conclude import INFERRED, Context, conclude, terminating
-from ledger.replay.importer.index import Index, read_index
-from ledger.replay.importer.lines import Located, RawRecord, read_records
+from ledger.replay.importer.conclude import INFERRED, UNKNOWN, Context, conclude, terminating
+from ledger.replay.importer.doubts import ALL
+from ledger.replay.importer.index import MISSHAPEN, Index, read_index
+from ledger.replay.importer.lines import Located, Malformed, RawRecord, read_records
 from ledger.replay.importer.plan import Plan, Shown, plan
 from ledger.replay.importer.record import Facts, event_of, facts_of, revision_of
 from ledger.replay.importer.redact import Redaction
@@ -121,7 +122,7 @@ class _Import:
                 yield Entry(event_of(record, facts), ())
                 continue
             yield from self._until(revisions[0])
-            yield self._entry(record, facts, self.steps[number], revisions)
+            yield self._entry(record, facts, self.steps[number], revisions, located)
         yield from self._until(None)
         yield Entry(self._closing(), ())
 
@@ -155,10 +156,12 @@ class _Import:
                 yield found
                 turn += 1
 
-    def _entry(self, record: RawRecord, facts: Facts, step: Step, revisions: tuple[int, ...]) -> Entry:
+    def _entry(
+        self, record: RawRecord, facts: Facts, step: Step, revisions: tuple[int, ...], located: Located
+    ) -> Entry:
         """The event with its changes; one that another write of the same object comes before has to wait."""
-        changes = [self._within(change, step) for change in conclude(step, revisions, facts, self.context)]
-        held = step.effect is Effect.STATE and self._is_answer(facts, changes[0])
+        changes = [self._within(change, step) for change in self._concluded(step, revisions, facts, located)]
+        held = step.effect is Effect.STATE and bool(changes) and self._is_answer(facts, changes[0])
         event = event_of(record, facts, without_answer=held)
         if len(revisions) == 1 and len(changes) == 1 and changes[0].key[:2] not in HOLDERS:
             return self._given(event, changes)
@@ -174,6 +177,18 @@ class _Import:
             else:
                 heapq.heappush(self.pending, Pending(change.revision, change, event))
         return self._given(event, own)
+
+    def _concluded(self, step: Step, revisions: tuple[int, ...], facts: Facts, located: Located) -> list[Change]:
+        """What the step left; where a body is not of its kind's shape, the object with all of it in doubt."""
+        try:
+            return conclude(step, revisions, facts, self.context)
+        except MISSHAPEN as error:
+            problem = f"an object in it, or the one it changes, is not of its kind's shape: {error}"
+            self.report.malformed.append(Malformed(located.file, located.line, problem))
+            known = self.state.get(step.key)
+            if known is None:
+                return []
+            return [self.context.put(step.key, known.decoded(), revisions[0], UNKNOWN, problem, ALL)]
 
     def _within(self, change: Change, step: Step) -> Change:
         """With the revisions that it can have had, where its own is a guess."""
