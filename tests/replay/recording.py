@@ -30,6 +30,8 @@ KINDS = {
     "serviceaccounts": ("", "v1", "ServiceAccount"),
     "deployments": ("apps", "v1", "Deployment"),
     "replicasets": ("apps", "v1", "ReplicaSet"),
+    "services": ("", "v1", "Service"),
+    "endpointslices": ("discovery.k8s.io", "v1", "EndpointSlice"),
     "jobs": ("batch", "v1", "Job"),
     "leases": ("coordination.k8s.io", "v1", "Lease"),
     "widgets": ("acme.example.com", "v1", "Widget"),

@@ -15,7 +15,7 @@ from ledger.apimachinery.resource import GroupResource, Key, Object
 from ledger.apimachinery.selectors import LabelSelector, parse_field_selector, parse_label_selector
 from ledger.apimachinery.times import rfc3339
 from ledger.log.event import EXISTENCE, Change
-from ledger.replay.importer import rollout
+from ledger.replay.importer import rollout, slices
 from ledger.replay.importer.doubts import ALL, Doubts, altered_by, both, in_doubt, without
 from ledger.replay.importer.naming import generate_name
 from ledger.replay.importer.patched import Patched, after_patch
@@ -28,7 +28,9 @@ from ledger.scheme.scheme import Scheme
 INFERRED, UNKNOWN = "inferred", "unknown"
 DEPLOYMENTS = ("apps", "deployments")
 DEFAULT_GRACE_SECONDS = 30
-TOPOLOGY_LABELS = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")  # what PodTopologyLabels copies
+ENDPOINT_SLICES = ("discovery.k8s.io", "endpointslices")
+ZONE = "topology.kubernetes.io/zone"
+TOPOLOGY_LABELS = (ZONE, "topology.kubernetes.io/region")  # what PodTopologyLabels copies
 
 
 class Context(NamedTuple):
@@ -39,6 +41,7 @@ class Context(NamedTuple):
     scheme: Scheme
     custom: Callable[[GroupResource], ResourceDefinition | None]  # as its CRD defines it by then
     places: Mapping[tuple[str, str, str], set[Key]]  # keys of the state by group, resource and namespace
+    readiness: dict[Key, dict[str, str]]  # of EndpointSlices: when each pod's had changed when it was written last
     ended: set[Key]  # objects that were there once, and are not now
     base: dict[tuple[Key, int], Object]  # objects of the snapshot by key and revision: they win over what is concluded
 
@@ -402,6 +405,12 @@ def unseen(step: Step, revisions: tuple[int, ...], facts: Facts, context: Contex
             told = ("status", "metadata.annotations") if rollout.is_settled(written) else ()
             doubts = without(known.doubts, told) if told else both(known.doubts, ("status", "metadata.annotations"))
             return [context.put(step.key, written, revisions[0], INFERRED, note, doubts)]
+    if step.key[:2] == ENDPOINT_SLICES and facts.verb == "update" and facts.agent.endswith(slices.CONTROLLER):
+        written = _sliced(step.key, before, context)
+        if written is not None:
+            note = "its content is not in the log: concluded as its controller does, from the service's pods"
+            doubts = both(known.doubts, ("endpoints", "metadata.annotations"))
+            return [context.put(step.key, written, revisions[0], INFERRED, note, doubts)]
     doubts = both(known.doubts, altered_by(facts.subresource, facts.uri))
     note = "its content after this write is not in the log; shown as it was before"
     if "deletionTimestamp" in before["metadata"] and step.last and facts.subresource in ("", "finalize"):
@@ -413,6 +422,23 @@ def unseen(step: Step, revisions: tuple[int, ...], facts: Facts, context: Contex
 def _rolled_out(deployment: Object, replica_sets: list[Object], facts: Facts) -> Object | None:
     try:
         return rollout.after_status_write(deployment, replica_sets, rfc3339(facts.received))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None  # objects not of their kind's shape: the log does not hold them whole
+
+
+def _sliced(key: Key, before: Object, context: Context) -> Object | None:
+    namespace = key.namespace
+    service = context.state.get(
+        Key("", "services", namespace, str((before["metadata"].get("labels") or {}).get(slices.SERVICE_NAME)))
+    )
+    if service is None:
+        return None
+    pods = [context.state[pod].decoded() for pod in sorted(context.places.get(("", "pods", namespace), ()))]
+    nodes = {node.name: context.state[node].decoded() for node in context.places.get(("", "nodes", ""), ())}
+    try:
+        labels = {name: node["metadata"].get("labels") or {} for name, node in nodes.items()}
+        zones = {name: found[ZONE] for name, found in labels.items() if ZONE in found}
+        return slices.after_slice_write(before, service.decoded(), pods, zones, context.readiness.setdefault(key, {}))
     except (KeyError, TypeError, ValueError, AttributeError):
         return None  # objects not of their kind's shape: the log does not hold them whole
 

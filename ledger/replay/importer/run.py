@@ -109,7 +109,7 @@ class _Import:
         self.scheme = scheme
         self.customs: dict[GroupResource, tuple[int, ResourceDefinition | None]] = {}
         shown = {(key, revision_of(obj["metadata"])): obj for key, obj in base.objects.items()} if base else {}
-        self.context = Context(self.state, self._fields, scheme, self._custom, self.places, self.ended, shown)
+        self.context = Context(self.state, self._fields, scheme, self._custom, self.places, {}, self.ended, shown)
 
     def entries(self) -> Iterator[Entry]:
         if self.base:
