@@ -21,6 +21,7 @@ from ledger.admission.in_use_protection import StorageObjectInUseProtection
 from ledger.admission.limit_ranger import LimitRanger
 from ledger.admission.namespace_lifecycle import NamespaceLifecycle
 from ledger.admission.node_taints import TaintNodesByCondition
+from ledger.admission.pod_resize import PodResizeValidator
 from ledger.admission.pod_security import PodSecurity
 from ledger.admission.pod_topology import PodTopologyLabels
 from ledger.admission.policies.hooks import Server
@@ -57,6 +58,7 @@ PLUGIN_NAMES = (
     "CertificateSubjectRestriction",
     "DefaultIngressClass",
     "PodTopologyLabels",
+    "PodResizeValidator",
     "MutatingAdmissionPolicy",
     "MutatingAdmissionWebhook",
     "ValidatingAdmissionPolicy",
@@ -187,6 +189,7 @@ def default_plugins(
         CertificateSubjectRestriction(),
         DefaultIngressClass(),
         PodTopologyLabels(),
+        PodResizeValidator(),
         *([MutatingAdmissionPolicy(server)] if server is not None else ()),
         *([MutatingAdmissionWebhook(webhooks)] if webhooks is not None else ()),
         *([ValidatingAdmissionPolicy(server)] if server is not None else ()),
