@@ -24,26 +24,23 @@ def superusers(user: User, asked: RequestInfo) -> Decision:
 
 
 def union(authorizers: Sequence[tuple[str, Authorize]]) -> Authorize:
-    """Allowed by the first that allows, unless one before it denies.
+    """Decided by the first that allows or denies.
 
-    A refusal names the authorizers that had something to say, a line each.
+    Where nobody does, the refusal names the authorizers that had something to say, a line each.
     """
 
     def authorize(user: User, asked: RequestInfo) -> Decision:
-        reasons, errors, denied = [], [], False
+        reasons, errors = [], []
         for name, one in authorizers:
             decision = one(user, asked)
-            if decision.allowed:
+            if decision.allowed or decision.denied:
                 return decision
             if decision.reason:
                 reasons.append(f"{name}: {decision.reason}")
             if decision.error:
                 errors.append(decision.error)
-            denied = decision.denied
-            if denied:
-                break
         error = errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]" if errors else ""
-        return Decision(False, "\n".join(reasons), denied, error)
+        return Decision(False, "\n".join(reasons), error=error)
 
     return authorize
 

@@ -150,7 +150,8 @@ class TokenWebhook:
         except (CallFailed, StatusError, Undecodable, ValueError) as error:
             self._kept.put(key, Unauthenticated(str(error)), FAILURE_KEPT_S)
             return
-        self._kept.put(key, self._judged(status, audiences), max(self._ttl_s, FAILURE_KEPT_S))
+        ttl_s = FAILURE_KEPT_S if status.get("error") else max(self._ttl_s, FAILURE_KEPT_S)
+        self._kept.put(key, self._judged(status, audiences), ttl_s)
 
     def _judged(self, status: Object, audiences: tuple[str, ...]) -> Authenticated | Unauthenticated:
         given = tuple(status.get("audiences") or self._audiences)

@@ -83,8 +83,8 @@ def as_user(served: Served, name: str, line: str, body: Any = None) -> tuple[int
     ("bob", "GET /api/v1/pods", 200, ""),
     ("bob", "GET /api/v1/nodes", 403, 'nodes is forbidden: User "bob" cannot list resource "nodes"'),
     ("bob", "GET /version", 200, ""),
-    ("eve", "GET /api/v1/pods", 403, "webhook: not her"),
-    ("eve", "GET /version", 403, 'forbidden: User "eve" cannot get path "/version": webhook: not her'),
+    ("eve", "GET /api/v1/pods", 403, 'cannot list resource "pods" in API group "" at the cluster scope: not her'),
+    ("eve", "GET /version", 403, 'forbidden: User "eve" cannot get path "/version": not her'),
     ("broken", "GET /api/v1/pods", 500, 'Internal Server Error: "/api/v1/pods": the server rejected our request'),
     ("bad", "GET /api/v1/pods", 401, "Unauthorized"),
     ("outage", "GET /api/v1/pods", 401, "Unauthorized"),
@@ -124,7 +124,7 @@ def test_reviews_ask_the_webhooks_too(webhooks: tuple[Served, WebhookServer]) ->
     spec = {"user": "eve", "resourceAttributes": {"verb": "get", "resource": "secrets", "namespace": "default"}}
     asked = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
     status, found = served.ask(f"POST {SAR}", asked)
-    assert (status, found["status"]) == (201, {"allowed": False, "reason": "webhook: not her", "denied": True})
+    assert (status, found["status"]) == (201, {"allowed": False, "reason": "not her", "denied": True})
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "frank"}}
     status, found = served.ask(f"POST {REVIEW}", review)
     assert (status, found["status"]["authenticated"], found["status"]["user"]["username"]) == (201, True, "frank")
