@@ -29,6 +29,7 @@ from ledger.replay.importer.run import import_log
 from ledger.replay.past import Past, ReplayError
 from ledger.replay.printing.documents import API_VERSION, encode
 from ledger.replay.printing.overviews import import_lines
+from ledger.replay.verify import Report as Verified
 from ledger.scheme.scheme import builtin
 
 ENTRIES_A_COMMIT = 2000
@@ -156,6 +157,12 @@ def verify(options: argparse.Namespace) -> int:
                 "revision": str(report.revision),
                 "link": report.link,
                 "damage": str(report.damage) if report.damage else "",
+                "dropped": {
+                    "events": report.dropped.events,
+                    "changes": report.dropped.changes,
+                    "requestsUpto": report.retained.reads,
+                    "horizons": report.retained.horizons,
+                },
                 **({"snapshot": agreement.to_json()} if agreement else {}),
             }
         )
@@ -164,6 +171,7 @@ def verify(options: argparse.Namespace) -> int:
         out.lines(
             [
                 f"chain     {report.events:,} events, unbroken, head {report.link} ({proof})",
+                *_dropped_lines(report),
                 f"fold      {report.changes:,} changes, rv {report.revision} reached in {took:.2f} s; projections identical",
                 *(agreement_lines(agreement, options.against) if agreement else ()),
             ]
@@ -172,6 +180,15 @@ def verify(options: argparse.Namespace) -> int:
         sys.stderr.write(f"error: the log is damaged: {report.damage}\n")
         return 6
     return 1 if agreement is not None and not agreement.same and not options.exit_zero else 0
+
+
+def _dropped_lines(report: Verified) -> list[str]:
+    """What retention dropped: the chain proves that it was there, not what it was."""
+    if not report.retained.upto:
+        return []
+    horizons = [f"{name.strip('/')} before rv {horizon}" for name, horizon in sorted(report.retained.horizons.items())]
+    where = "; ".join([*horizons, f"requests that changed nothing up to the {report.retained.reads:,}th"])
+    return [f"dropped   {report.dropped.events:,} events, {report.dropped.changes:,} changes of others: {where}"]
 
 
 def rebuild(options: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ledger.apimachinery.resource import Key
+from ledger.apimachinery.resource import GroupResource, Key
 from ledger.cli.asked import MACHINE, clock_of
 from ledger.cli.explain import explain
 from ledger.cli.output import Out, check_strict, paged
@@ -52,7 +52,7 @@ def _object_history(past: Past, key: Key, at: Moment, out: Out) -> int:
                 out.lines(change_lines([one.change], out.cuts))
         else:
             out.table(rows.HISTORY_COLUMNS, (rows.version_row(one, clock, out.cuts) for one in found))
-        out.note(f"{len(found):,} revisions.{_not_through(past, key, at, None)}")
+        out.note(f"{len(found):,} revisions.{_not_through(past, key, at, None)}{_dropped(past, key)}")
     check_strict(options, any(one.change.confidence != "known" for one in found))
     return 0
 
@@ -77,9 +77,15 @@ def _field_history(past: Past, key: Key, at: Moment, out: Out) -> int:
         clock = clock_of(past, options)
         out.table(rows.VALUE_COLUMNS, (rows.value_row(one, clock, out.cuts) for one in found))
         values, revisions = _plural(len(found), "value"), _plural(total, "revision")
-        out.note(f"{values} in {revisions}.{_not_through(past, key, at, path)}")
+        out.note(f"{values} in {revisions}.{_not_through(past, key, at, path)}{_dropped(past, key)}")
     check_strict(options, any(one.version.change.confidence != "known" for one in found))
     return 0
+
+
+def _dropped(past: Past, key: Key) -> str:
+    with past.store.read() as read:
+        horizon = read.horizon(GroupResource(*key[:2]))
+    return f"  Earlier ones may be missing: retention dropped what was over before rv {horizon}." if horizon else ""
 
 
 def _plural(count: int, word: str) -> str:

@@ -64,6 +64,8 @@ def _log(past: Past, since: Moment, until: Moment, wanted: Narrowing, out: Out) 
         _note_failures(wanted, out)
         if taken.cut:
             out.note(f"{taken.limit:,} of {total}, --all for the rest")
+        if losses := past.losses(since.revision):
+            out.note(f"dropped by retention: {'; '.join(losses)}")
     check_strict(options, taken.doubtful)
     return 0
 

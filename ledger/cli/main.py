@@ -12,6 +12,7 @@ COMMANDS = {
     "demo": ("ledger.cli.demo", "open a recorded incident and point kubectl at its past"),
     "replay": ("ledger.cli.replay", "ask the log: what happened, what was, who did it, is it true"),
     "kubeconfig": ("ledger.cli.kubeconfig", "print a kubeconfig, also one whose server is a past moment"),
+    "compact": ("ledger.cli.compact", "drop what a ledger need no longer keep, and shrink its file"),
     "version": ("ledger.cli.version", "print the version"),
 }
 

@@ -162,6 +162,8 @@ def diff(options: argparse.Namespace) -> int:
         found.sort(key=lambda one: not one.asked_for)
         with paged(options) as out:
             _print_diff(past, a, b, found, out)
+            if not targets and (losses := past.losses(a.revision)):
+                out.note(f"not compared, as retention dropped it: {'; '.join(losses)}")
         check_strict(options, any(one.doubt for one in found))
     return 1 if found and not options.exit_zero else 0
 

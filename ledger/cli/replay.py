@@ -69,7 +69,7 @@ def main(argv: list[str]) -> int:
 
 def run_safely(run: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
     """Turns every error a user can cause into one line and its exit status."""
-    from ledger.log.api import Damaged, InUse, Unusable
+    from ledger.log.api import Compacted, Damaged, InUse, Unusable
     from ledger.replay.importer.base import BadSnapshot
     from ledger.replay.past import ReplayError
 
@@ -81,6 +81,8 @@ def run_safely(run: Callable[[argparse.Namespace], int], options: argparse.Names
         return code
     except ReplayError as error:
         return _fail(str(error), error.code, options)
+    except Compacted as error:
+        return _fail(f"{error}.", 2, options)
     except (Unusable, InUse) as error:
         return _fail(str(error), 3, options)
     except (BadSnapshot, OSError) as error:

@@ -23,6 +23,7 @@ from ledger.cli.arguments import (
     port_range,
     readable_file,
 )
+from ledger.cli.retention import add_retention_flags, is_chosen, policy_of
 from ledger.scheme.runtime_config import RuntimeConfig
 from ledger.server.config import ADDRESS_TYPES, Config
 from ledger.server.controllers import CONTROLLERS
@@ -120,6 +121,8 @@ def parse(argv: list[str]) -> Config:
         kubeconfig=given.kubeconfig,
         read_only=given.read_only,
         shutdown_delay_duration_s=given.shutdown_delay_duration,
+        retain=policy_of(given),
+        retain_imported=is_chosen(given),
         shutdown_grace_s=given.shutdown_grace,
         kubelet_client_certificate=given.kubelet_client_certificate,
         kubelet_client_key=given.kubelet_client_key,
@@ -175,6 +178,7 @@ def _parser() -> Parser:
         help="who signs the certificates of kubelets; without it they are not checked")  # fmt: skip
     add("--kubelet-preferred-address-types", default=",".join(ADDRESS_TYPES), type=commas, metavar="TYPE,...",
         help="which of a node's addresses to use: the first of these that it has")  # fmt: skip
+    add_retention_flags(parser)
     parser.flag("--read-only", False, "serve what the log holds; refuse writes")
     return parser
 

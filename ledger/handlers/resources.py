@@ -8,7 +8,7 @@ from ledger.apimachinery.field import quoted
 from ledger.apimachinery.http import Handler, Request, Response
 from ledger.apimachinery.names import is_path_segment
 from ledger.apimachinery.remember import CHARS_MAX
-from ledger.apimachinery.status import StatusError, bad_request
+from ledger.apimachinery.status import StatusError, bad_request, gone
 from ledger.handlers.api import Api, warn
 from ledger.handlers.create import create
 from ledger.handlers.delete import delete, delete_collection
@@ -21,6 +21,7 @@ from ledger.handlers.routes import Route, not_allowed, route
 from ledger.handlers.untold import Untold
 from ledger.handlers.update import update
 from ledger.handlers.watch import watch
+from ledger.log.api import Compacted
 from ledger.registry.options import boolean, query_of
 from ledger.registry.registry import Call
 from ledger.scheme.scheme import Scheme
@@ -59,6 +60,12 @@ class Resources:
         self._routed_by: Scheme | None = None
 
     async def __call__(self, request: Request) -> Response:
+        try:
+            return await self._answer(request)
+        except Compacted as compacted:
+            raise gone(f"too old resource version: {compacted}") from None
+
+    async def _answer(self, request: Request) -> Response:
         info = request.info
         assert info is not None
         revision = self.moments.revision(request)

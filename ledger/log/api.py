@@ -7,10 +7,10 @@ against every engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from ledger.apimachinery.resource import Key
+from ledger.apimachinery.resource import GroupResource, Key
 from ledger.log.event import Change, Event, Guard
 
 
@@ -23,11 +23,11 @@ class Conflict(Exception):
 
 
 class Compacted(Exception):
-    """The log no longer reaches back to what was asked; `oldest` is the first revision (or position) it still has."""
+    """Retention dropped what was asked for: the history of `what` is whole from revision `oldest` on."""
 
-    def __init__(self, oldest: int) -> None:
-        super().__init__(f"the log begins at {oldest}")
-        self.oldest = oldest
+    def __init__(self, what: str, oldest: int) -> None:
+        super().__init__(f"the history of {what} was dropped up to revision {oldest}; ask for that or a later one")
+        self.what, self.oldest = what, oldest
 
 
 class Damaged(Exception):
@@ -100,6 +100,15 @@ class Stamp(NamedTuple):
     answered: int
 
 
+class Retained(NamedTuple):
+    """What retention dropped so far. An event or change that was dropped reads as None, and is left out of a scan."""
+
+    horizons: dict[str, int]  # GROUP/RESOURCE -> the revision from which on its history is whole; others': from 0
+    reads: int  # position up to which the events without changes are gone
+    upto: int  # nothing behind this position was dropped
+    begins: int  # when the first event that the log ever had was answered, in microseconds since 1970; 0: it is there
+
+
 class Read(Protocol):
     """A consistent read of log and tables. Hold it briefly, in one thread, and never across an await."""
 
@@ -110,6 +119,8 @@ class Read(Protocol):
 
     def head(self) -> int: ...  # last revision, 0 in an empty log
     def last_position(self) -> int: ...
+    def retained(self) -> Retained: ...
+    def horizon(self, resource: GroupResource | None) -> int: ...  # see Retained; None: the latest of all resources
     def get(self, table: str, key: bytes) -> bytes | None: ...
     def scan(
         self, table: str, start: bytes, stop: bytes, *, reverse: bool = False
@@ -121,10 +132,11 @@ class Read(Protocol):
     def count(self, table: str, start: bytes, stop: bytes) -> int: ...  # rows with start <= key < stop
     def last(self, table: str, start: bytes, stop: bytes) -> tuple[bytes, bytes] | None: ...  # start <= key < stop
     def change(self, revision: int) -> Change | None: ...
+    def change_rows(self, after: int, upto: int, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]: ...
     def changes(self, after: int, upto: int) -> Iterator[Change]: ...  # after excluded, upto included; by revision
     def stamp(self, revision: int) -> Stamp | None: ...
     def event(self, position: int) -> Event | None: ...
-    def events(self, after: int, limit: int) -> Iterator[Event]: ...  # by position, `after` excluded
+    def events(self, after: int, limit: int) -> Iterator[Event]: ...  # at positions after < p <= after + limit
 
 
 class Engine(Protocol):
@@ -162,6 +174,12 @@ class Engine(Protocol):
         for each object is the importer's duty.
         """
         ...
+
+    async def drop(self, rows: Mapping[str, Mapping[bytes, bytes | None]]) -> None:
+        """Commits what retention makes of rows that are older than the log's last event; None deletes one."""
+        ...
+
+    def table_bytes(self, table: str) -> int: ...  # what it takes on the disk, roughly
 
     def subscribe(self, listener: Callable[[Sequence[Entry]], None]) -> None:
         """Calls `listener` in the trio thread with each commit's entries in order, before its appends return."""

@@ -15,7 +15,7 @@ there after a restart. See docs/adr/0003-storage-layout.md.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -144,6 +144,20 @@ class LmdbEngine:
             listener(batch.entries)
         return commits
 
+    async def drop(self, rows: Mapping[str, Mapping[bytes, bytes | None]]) -> None:
+        self._check_open()
+        waiter = Waiter(trio.lowlevel.current_task())
+        # A batch of its own: that of the appends gets the log's head when it is closed.
+        self._full.append(Batch(rows={table: dict(changes) for table, changes in rows.items()}, waiting=[waiter]))
+        self._go_on()
+        waiter.parked = True
+        await trio.lowlevel.wait_task_rescheduled(_not_cancellable)
+        if waiter.error is not None:
+            raise waiter.error
+
+    def table_bytes(self, table: str) -> int:
+        return self.file.table_bytes(table)
+
     def read(self) -> LmdbRead:
         return self.file.read()
 
@@ -227,7 +241,8 @@ class LmdbEngine:
                 self._fail(batch, error)
                 return
             self._sequencer.committed(batch)
-            self._committed = batch.entries[-1].event.position
+            if batch.entries:
+                self._committed = batch.entries[-1].event.position
             self._weigh()
             if not self._closed:
                 if self._counted and self._waiting_bytes <= 2 * WAITING_BYTES_MAX:

@@ -123,6 +123,12 @@ class LmdbFile:
         except lmdb.Error as error:
             raise LogClosed(f"{self.path}: {error}") from error
 
+    def table_bytes(self, table: str) -> int:
+        with self.env.begin() as txn:
+            pages = txn.stat(self.tables[table])
+        used = pages["branch_pages"] + pages["leaf_pages"] + pages["overflow_pages"]
+        return int(used * pages["psize"])
+
     def write_rows(self, rows: Rows) -> None:
         """Puts and deletes in one transaction; on return it is on the disk, unless the file is relaxed.
 
@@ -178,6 +184,34 @@ class LmdbFile:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def copy_compactly(data_dir: Path) -> None:
+    """Writes a log's file anew, in order and without free pages; nobody may have it open. Raises Unusable, OSError."""
+    lock = _lock_directory(data_dir)
+    path, copy = data_dir / FILE, data_dir / f"{FILE}.copy"
+    try:
+        env = _open(path, read_only=True, relaxed=False)
+        try:
+            copy.unlink(missing_ok=True)
+            with copy.open("wb") as file:
+                copy.chmod(0o600)
+                env.copyfd(file.fileno(), compact=True)
+                os.fsync(file.fileno())
+        except lmdb.Error as error:
+            raise Unusable(f"{path} cannot be copied: {error}") from error
+        finally:
+            env.close()
+        copy.rename(path)
+        (data_dir / f"{FILE}-lock").unlink(missing_ok=True)  # LMDB's own: of the file that is no more
+        directory = os.open(data_dir, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    finally:
+        copy.unlink(missing_ok=True)
+        os.close(lock)
 
 
 def _lock_directory(data_dir: Path) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import trio
 
@@ -12,7 +12,7 @@ from ledger.log.codec import PLAIN, number
 from ledger.log.event import Change, Event, Guard
 from ledger.log.refold import Progress, bring_up_to_date
 from ledger.log.rows import LogRead
-from ledger.log.sequencer import OBJECTS, Batch, Head, Rows, Sequencer, check_new
+from ledger.log.sequencer import OBJECTS, Batch, Head, Sequencer, check_new
 
 
 class Table:
@@ -103,13 +103,20 @@ class MemoryEngine:
             raise LogClosed("the log is closed")
         return MemoryRead(self.tables, self.bodies)
 
+    async def drop(self, rows: Mapping[str, Mapping[bytes, bytes | None]]) -> None:
+        self.write_rows(rows)
+        await trio.lowlevel.checkpoint()
+
+    def table_bytes(self, table: str) -> int:
+        return sum(len(key) + len(value) for key, value in self.tables[table].rows.items())
+
     def subscribe(self, listener: Callable[[Sequence[Entry]], None]) -> None:
         self._listeners.append(listener)
 
     def close(self) -> None:
         self._closed = True
 
-    def write_rows(self, rows: Rows) -> None:
+    def write_rows(self, rows: Mapping[str, Mapping[bytes, bytes | None]]) -> None:
         for name, changes in rows.items():
             table = self.tables[name]
             for key, value in changes.items():

@@ -131,6 +131,6 @@ class Store(Protocol):
     def view(self, revision: int | None = None) -> AbstractContextManager[View]:
         """The state now, or as of a revision (included).
 
-        Raises Compacted below the horizon and FutureRevision above head.
+        Raises FutureRevision above head. Reads of the view raise Compacted below a resource's horizon.
         """
         ...

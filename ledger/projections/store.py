@@ -11,11 +11,12 @@ from pathlib import Path
 
 from ledger.apimachinery.resource import GroupResource, Key
 from ledger.log.api import Bodies, Commit, Engine, Entry, Fold
-from ledger.log.codec import PLAIN, decode_stamp, number, table_key
+from ledger.log.codec import PLAIN, decode_stamp, table_key
 from ledger.log.event import Change, Event, Guard
 from ledger.log.lmdb_engine import LmdbEngine
 from ledger.log.memory import MemoryEngine
 from ledger.log.refold import Progress
+from ledger.log.rows import check_horizon
 from ledger.projections import audit
 from ledger.projections.api import FutureRevision, Stored
 from ledger.projections.audit import AuditFold
@@ -117,11 +118,12 @@ class Store:
             return next((change.revision for change in read.changes(0, read.head())), 0)
 
     def span(self) -> tuple[int, int] | None:
-        """When the first and the last event of the log were answered; None in an empty log."""
+        """When the first event that the log had and the last one were answered; None in an empty log."""
         with self.read() as read:
             last = read.event(read.last_position())
-            first = next(read.events(0, 1), None)
-        return None if first is None or last is None else (first.answered, last.answered)
+            first = next(read.events(0, 1 << 62), None)
+            begins = read.retained().begins
+        return None if first is None or last is None else (begins or first.answered, last.answered)
 
     def view_now(self) -> NowView:
         """The state now. Use it in a `with` statement."""
@@ -147,7 +149,13 @@ class Store:
         return None if row is None else decode_stored(raw, row, self.bodies)
 
     def versions(self, key: Key, *, newest_first: bool = True, upto: int | None = None) -> Iterator[Change]:
-        """The history of one object, deletions included, up to a revision (included)."""
+        """The history of one object, deletions included, up to a revision (included).
+
+        Of what retention left. Raises Compacted when that cannot say what the object was at `upto`.
+        """
+        if upto is not None:
+            with self.read() as read:
+                check_horizon(read, GroupResource(key.group, key.resource), upto)
         start, stop = version_bounds(key.encode(), self.head() if upto is None else upto)
         while True:
             with self.read() as read:
@@ -205,7 +213,7 @@ class Store:
             # Requests are not answered quite in the order of their commits. One that was received after the time
             # was committed after it, and so was everything behind it.
             found = last
-            for raw, row in read.scan("changes", number(last + 1), b"\xff" * 8):
+            for raw, row in read.change_rows(last, read.head()):
                 stamp = decode_stamp(row)
                 if stamp.received > time_us:
                     break
@@ -220,14 +228,15 @@ class Store:
             return read.event(position)
 
     def events(self, after: int = 0, limit: int = 1 << 62) -> Iterator[Event]:
-        """Events by position, after one (excluded), at most `limit`."""
-        while limit > 0:
+        """Events by position, at the `limit` positions after one."""
+        end = after + limit
+        while after < end:
             with self.read() as read:
-                found = list(read.events(after, min(limit, EVENTS_A_SLICE)))
+                if after >= read.last_position():
+                    return
+                found = list(read.events(after, min(end - after, EVENTS_A_SLICE)))
             yield from found
-            if not found:
-                return
-            after, limit = found[-1].position, limit - len(found)
+            after += EVENTS_A_SLICE
 
     def find_event(self, audit_id_prefix: str) -> Event | None:
         """The latest event whose audit id begins so."""

@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from ledger.apimachinery.resource import GroupResource, Key
 from ledger.log.api import Bodies, Read
-from ledger.log.codec import PLAIN, changed_key, number, table_key
+from ledger.log.codec import PLAIN, changed_key, table_key
+from ledger.log.rows import check_horizon
 from ledger.projections.api import Joined, Place, Slice, Stored
 from ledger.projections.counts import Counts
 from ledger.projections.history import DELETIONS, GONE, HISTORY, deletion_bounds, version_bounds
@@ -177,15 +178,18 @@ class PastView(OpenView):
     """The state as it was after `revision`.
 
     A list walks the state of today: an object that did not change since is taken as it is, one that did is looked up in
-    its history, and the objects deleted since are merged in. So the cost is that of a list now, plus what changed.
+    its history, and the objects deleted since are merged in. So the cost is that of a list now, plus what changed. All
+    reads raise Compacted below a resource's horizon.
     """
 
     __slots__ = ()
 
     def get(self, key: Key) -> Stored | None:
+        check_horizon(self.read, GroupResource(key.group, key.resource), self.revision)
         return self._as_of(key.encode())
 
     def scan(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> Iterator[Stored]:
+        check_horizon(self.read, resource, self.revision)
         start, stop = bounds(resource, namespace, after)
         deleted = self._deleted_since(resource, start, stop)
         due = next(deleted, None)
@@ -206,6 +210,7 @@ class PastView(OpenView):
     def count(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> int:
         if self.read.head() - self.revision > FEW_CHANGES:
             return sum(1 for _ in self.scan(resource, namespace, after))
+        check_horizon(self.read, resource, self.revision)
         start, stop = bounds(resource, namespace, after)
         count = self.read.count(TABLE, start, stop)
         for raw, encoded in self._touched_since(start, stop).items():
@@ -224,7 +229,7 @@ class PastView(OpenView):
     def _touched_since(self, start: bytes, stop: bytes) -> dict[bytes, bytes]:
         """Table key -> encoded key of the objects in a range that were changed in any way after the revision."""
         found = {}
-        for _, row in self.read.scan("changes", number(self.revision + 1), number(self.read.head() + 1)):
+        for _, row in self.read.change_rows(self.revision, self.read.head()):
             encoded = changed_key(row)
             raw = table_key(encoded)
             if start <= raw < stop:

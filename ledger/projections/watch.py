@@ -16,8 +16,9 @@ import trio
 
 from ledger.apimachinery.resource import GroupResource, Key
 from ledger.log.api import Entry, Read
-from ledger.log.codec import HEAD, decode_change, number
+from ledger.log.codec import HEAD, decode_change
 from ledger.log.event import Change
+from ledger.log.rows import check_horizon
 from ledger.projections.api import Stored
 from ledger.projections.state import stored_of
 
@@ -209,7 +210,7 @@ class Watcher:
     async def next_batch(self) -> list[WatchItem]:
         """What happened since the last batch, oldest first; waits until there is something.
 
-        Cancel it freely, nothing is lost. Empty only when the log was closed.
+        Cancel it freely, nothing is lost. Empty only when the log was closed. Raises Compacted.
         """
         while not self._hub.closed:
             await trio.lowlevel.checkpoint_if_cancelled()  # here, since what is taken below must be returned
@@ -245,7 +246,8 @@ class Watcher:
         found = []
         looked_at = body_bytes = 0
         with self._hub.read() as read:
-            for raw, row in read.scan("changes", number(self.after + 1), number(read.head() + 1)):
+            check_horizon(read, self._resource, self.after)
+            for raw, row in read.change_rows(self.after, read.head()):
                 self.after = int.from_bytes(raw, "big")
                 if row.startswith(prefix, HEAD.size):
                     found.append(WatchItem(decode_change(self.after, row, read.bodies), self._hub.read))

@@ -20,8 +20,7 @@ from ledger.apimachinery.selectors import (
     parse_field_selector,
     parse_label_selector,
 )
-from ledger.apimachinery.status import StatusError, bad_request, gone, too_large_resource_version
-from ledger.log.api import Compacted
+from ledger.apimachinery.status import StatusError, bad_request, too_large_resource_version
 from ledger.projections.api import Place, Stored, View
 from ledger.projections.state import header_part
 from ledger.projections.store import Store
@@ -100,7 +99,7 @@ class Listing:
     """A list while it is read: slice by slice, each in a read of its own, all of one revision.
 
     So a list of any length keeps no read open across an await and lets other requests have their turn between two
-    slices. Raises StatusError 400, 410 (expired), 504 (revision to come).
+    slices. Raises StatusError 400, 410 (expired), 504 (revision to come), and Compacted.
     """
 
     __slots__ = (
@@ -179,11 +178,7 @@ class Listing:
         return items
 
     def _view(self) -> AbstractContextManager[View]:
-        try:
-            view = self._store.view(None if self.page.revision < 0 else self.page.revision)
-        except Compacted as compacted:
-            text = f"The provided resource version is too old: the log begins at {compacted.oldest}"
-            raise gone(text) from None
+        view = self._store.view(None if self.page.revision < 0 else self.page.revision)
         self.page.revision = view.revision
         return view
 

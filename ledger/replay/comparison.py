@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ledger.apimachinery.resource import GroupResource, Key, Object
+from ledger.log.api import Compacted
 from ledger.log.event import Change, Event
 from ledger.replay.classify import INTENT, class_of
 from ledger.replay.fielddiff import FieldChange, difference
@@ -83,11 +84,26 @@ class Scope:
 def changed_objects(
     past: Past, after: int, upto: int, scope: Scope = Scope(), *, noise: bool = False
 ) -> Iterator[ObjectDifference]:
-    """Objects whose state at `upto` differs from that at `after` in more than noise, in order of their first change."""
+    """Objects whose state at `upto` differs from that at `after` in more than noise, in order of their first change.
+
+    Where retention dropped the state at `after`, a resource is left out; raises Compacted when the scope names it.
+    """
+    for resource in scope.resources | {GroupResource(*key[:2]) for key in scope.objects}:
+        past.check_horizon(resource, after)
     for key in _touched(past, after, upto, scope):
+        if not _is_known(past, key, after):
+            continue
         found = compare_object(past, key, after, upto, noise=noise)
         if found is not None:
             yield found
+
+
+def _is_known(past: Past, key: Key, revision: int) -> bool:
+    try:
+        past.check_horizon(GroupResource(*key[:2]), revision)
+    except Compacted:
+        return False
+    return True
 
 
 def _touched(past: Past, after: int, upto: int, scope: Scope) -> list[Key]:

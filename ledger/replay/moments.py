@@ -102,7 +102,7 @@ class _Resolver:
                 f"A Unix time is written unix:{revision}."
             )
         with self.past.store.read() as read:
-            last = next(iter(read.scan("changes", b"", (revision + 1).to_bytes(8, "big"), reverse=True)), None)
+            last = next(read.change_rows(0, revision, reverse=True), None)
             stamp = read.stamp(int.from_bytes(last[0], "big")) if last else None
         if stamp is None:
             return Moment(revision, self.past.begins, 0, given)
@@ -214,8 +214,7 @@ class _Resolver:
         """The last revision before the event's own, or before its place in the log."""
         with self.past.store.read() as read:
             if event.revisions:
-                bound = min(event.revisions).to_bytes(8, "big")
-                last = next(iter(read.scan("changes", b"", bound, reverse=True)), None)
+                last = next(read.change_rows(0, min(event.revisions) - 1, reverse=True), None)
                 return int.from_bytes(last[0], "big") if last else 0
             position = event.position - 1
             while position > 0:
@@ -240,10 +239,8 @@ class _Resolver:
         """That many changes later or earlier: revisions have holes."""
         revision = anchor.revision
         with self.past.store.read() as read:
-            if count >= 0:
-                rows = read.scan("changes", (revision + 1).to_bytes(8, "big"), b"\xff" * 9)
-            else:
-                rows = read.scan("changes", b"", revision.to_bytes(8, "big"), reverse=True)
+            later = count >= 0
+            rows = read.change_rows(revision, read.head()) if later else read.change_rows(0, revision - 1, reverse=True)
             for _, (raw, _row) in zip(range(abs(count)), rows, strict=False):
                 revision = int.from_bytes(raw, "big")
         return self.at_revision(given, revision)

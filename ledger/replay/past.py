@@ -9,6 +9,7 @@ import orjson
 
 from ledger.apimachinery.resource import GroupResource, Key, Object
 from ledger.log.event import IMPORTED, Change, Event
+from ledger.log.rows import check_horizon, named
 from ledger.projections.api import Stored, View
 from ledger.projections.store import Store
 from ledger.replay.kinds import CRDS, Kinds, kinds_of
@@ -83,6 +84,24 @@ class Past:
         """The object that a change replaced, as it was read then; None: there was none."""
         previous = self.store.change(change.previous) if change.previous else None
         return self.object(previous, change.revision) if previous is not None else None
+
+    def check_horizon(self, resource: GroupResource, revision: int) -> None:
+        """Raises Compacted where retention dropped what a resource was at a revision."""
+        with self.store.read() as read:
+            check_horizon(read, resource, revision)
+
+    def losses(self, after: int = 0) -> list[str]:
+        """What retention dropped of the time after a revision: "leases.coordination.k8s.io before rv 120"."""
+        with self.store.read() as read:
+            retained = read.retained()
+        found = [
+            f"{named(GroupResource(*name.split('/')))} before rv {horizon}"
+            for name, horizon in sorted(retained.horizons.items())
+            if horizon > after
+        ]
+        if retained.reads > (self.store.position_of(after) or 0):
+            found.append(f"requests that changed nothing, up to the {retained.reads:,}th")
+        return found
 
     def event_of(self, revision: int) -> Event | None:
         position = self.store.position_of(revision)

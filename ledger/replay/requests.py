@@ -51,7 +51,14 @@ class ObjectChange:
 
     @property
     def what(self) -> str:
-        return "created" if self.before is None else "deleted" if self.after is None else "changed"
+        if self.after is None:
+            return "deleted"
+        return "created" if self.before is None and not self.forgotten else "changed"
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether it replaced a state that retention dropped."""
+        return self.before is None and self.change is not None and self.change.previous > 0
 
     @property
     def confidence(self) -> str:

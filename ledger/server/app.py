@@ -90,6 +90,7 @@ from ledger.server.gauges import gauges
 from ledger.server.health import health
 from ledger.server.network import service_ip
 from ledger.server.pages import pages
+from ledger.server.retention import is_imported, retain_for_ever
 from ledger.server.schemes import Schemes
 
 ISSUER = "https://kubernetes.default.svc"
@@ -112,6 +113,7 @@ class App:
     schemes: Schemes
     flood: Flood
     config: Config
+    clock: Callable[[], int]
     started: trio.Event
     boot: Callable[[int], Any]
     in_process: tuple[Callable[..., Any], ...] = ()  # what kube-apiserver itself runs; `nursery.start` them
@@ -125,6 +127,8 @@ class App:
             for controller in self.in_process:
                 await nursery.start(controller)
             nursery.start_soon(run_controllers, self.store, self.controllers)
+            if self.config.retain_imported or not is_imported(self.store):
+                nursery.start_soon(retain_for_ever, self.store, self.config.retain, self.clock)
         self.started.set()
 
     async def stop(self) -> None:
@@ -264,7 +268,7 @@ def build(
     ca_pem = credentials.ca.certificate.read_text()
     others = own_controllers(registry, schemes.now, new_uid)
     others += controllers(config.controllers, registry, schemes.now, new_uid, partial(signed_token, key), ca_pem)
-    return App(build_chain(handler, chain), store, schemes, flood, config, started, boot, in_process, others)
+    return App(build_chain(handler, chain), store, schemes, flood, config, clock, started, boot, in_process, others)
 
 
 def _kubelets(config: Config) -> KubeletConfig:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from ledger.projections.retention import Policy
 from ledger.scheme.runtime_config import RuntimeConfig
 
 ADDRESS_TYPES = ("Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP")
@@ -44,6 +45,8 @@ class Config:
     kubeconfig: Path | None = None
     read_only: bool = False
     shutdown_delay_duration_s: float = 0.0  # from the signal to the end of accepting; readyz fails meanwhile
+    retain: Policy = field(default_factory=Policy)
+    retain_imported: bool = False  # whether that goes for a log that an import made, as well
     shutdown_grace_s: float = 10.0
     kubelet_client_certificate: Path | None = None
     kubelet_client_key: Path | None = None

@@ -198,6 +198,8 @@ def overview_json(found: Overview, past: Past, quality: bool) -> Object:
         "objects": dict(found.objects),
         "changes": dict(found.changes),
     }
+    if losses := past.losses():
+        shown["dropped"] = losses
     if found.imported is not None:
         shown["imported"] = found.imported
     if quality:

@@ -30,6 +30,8 @@ def overview_lines(found: Overview, past: Past, source: str) -> Iterator[str]:
     for level, counts in sorted(levels.items()):
         yield f"level     {level}: " + _top(sorted(counts.items(), key=lambda pair: -pair[1]))
     yield "changes   " + ", ".join(f"{name} {count:,}" for name, count in sorted(found.changes.items()))
+    if losses := past.losses():
+        yield f"dropped   {'; '.join(losses)}"
     if found.imported is not None:
         yield from import_notes(found.imported)
     if found.changes["inferred"] or found.changes["unknown"]:
