@@ -31,7 +31,7 @@ ROOMS = {
     "auth":         (f"outbound {FACTS}",                                                "trio orjson yaml cryptography"),
     "projections":  ("log apimachinery",                                                 "trio orjson"),
     "outbound":     ("apimachinery",                                                     "trio h11 cryptography orjson"),
-    "log":          ("apimachinery",                                                     "trio lmdb cbor2"),
+    "log":          ("apimachinery",                                                     "trio lmdb cbor2 zstandard"),
     "scheme":       ("apimachinery",                                            "orjson yaml cryptography re2"),
     "apimachinery": ("",                                                                 "orjson yaml cbor2"),
 }  # fmt: skip

@@ -1,7 +1,7 @@
 """Rows of the log as bytes.
 
 An event is a positional CBOR array; so is a change, behind its key and body, which are read without decoding the rest.
-Bodies stay opaque bytes: folding a log then costs a seventh of decoding every object.
+Bodies stay opaque bytes: folding a log then costs a seventh of decoding every object. On the disk they are packed.
 
     events   position, 8 bytes BE  ->  digest (32 bytes, see chain) + CBOR [1, audit id, received, ...]
     changes  revision, 8 bytes BE  ->  position, received, answered, key length, body length (8+8+8+2+4 bytes BE),
@@ -23,6 +23,7 @@ from ledger.apimachinery.http import User
 from ledger.apimachinery.resource import Key
 from ledger.log.api import Bodies, Stamp
 from ledger.log.event import NO_WINDOW, Change, Event
+from ledger.log.packing import pack, unpack
 
 FORMAT = 1
 UPCASTS: dict[int, Callable[[list[Any]], list[Any]]] = {}  # format n -> the row in format n + 1
@@ -30,6 +31,7 @@ BODY_PREFIX = b'{"metadata":{'
 HEAD = struct.Struct(">QQQHL")
 NO_BODY = 0xFFFF_FFFF  # body length of a deletion
 USER, IMPERSONATED, SOURCE_IPS = 6, 8, 9  # places in an event's row
+BODIES = (23, 24, 27)  # of request and response, and the rest
 LONG_KEY = 481  # length of every shortened key; LMDB takes 511 bytes, and history adds 9
 
 
@@ -87,11 +89,11 @@ def event_row(event: Event) -> list[Any]:
         event.stage,
         event.level,
         event.content_type,
-        event.request_body,
-        event.response_body,
+        pack(event.request_body),
+        pack(event.response_body),
         event.annotations,
         event.count,
-        event.rest,
+        pack(event.rest),
         event.revisions,
     ]
 
@@ -103,12 +105,17 @@ def decode_event(position: int, row: bytes) -> Event:
     if fields[IMPERSONATED] is not None:
         fields[IMPERSONATED] = _user(fields[IMPERSONATED])
     fields[SOURCE_IPS] = tuple(fields[SOURCE_IPS])
+    for place in BODIES:
+        if fields[place]:
+            fields[place] = unpack(fields[place])
     revisions = tuple(fields.pop())
     return Event(*fields[1:], position, revisions)  # type: ignore[call-arg]
 
 
 def encode_change(change: Change, key: bytes, event: Event, position: int, sealed: bytes | None) -> bytes:
-    """The row of a change that `event` made; `sealed` is the body as it shall lie on disk."""
+    """The row of a change that `event` made; `sealed` is the body as `Bodies` gives it."""
+    if sealed is not None:
+        sealed = pack(sealed)
     return (
         HEAD.pack(position, event.received, event.answered, len(key), NO_BODY if sealed is None else len(sealed))
         + key
@@ -156,13 +163,13 @@ def decode_rest(rest: bytes) -> list[Any]:
 
 
 def split_change(row: bytes) -> tuple[bytes, bytes | None, bytes]:
-    """(encoded key, body as it lies on disk, the rest) of a change's row."""
+    """(encoded key, body as `Bodies` gave it, the rest) of a change's row."""
     _, _, _, key_bytes, body_bytes = HEAD.unpack_from(row)
     body = HEAD.size + key_bytes
     if body_bytes == NO_BODY:
         return row[HEAD.size : body], None, row[body:]
     rest = body + body_bytes
-    return row[HEAD.size : body], row[body:rest], row[rest:]
+    return row[HEAD.size : body], unpack(row[body:rest]), row[rest:]
 
 
 def changed_key(row: bytes) -> bytes:

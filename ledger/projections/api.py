@@ -123,6 +123,10 @@ class View(Protocol):
         """How many objects `scan` gives; of the state now without reading them."""
         ...
 
+    def remaining(self, resource: GroupResource, namespace: str, after: Place | None) -> int | None:
+        """The same where it can be told at little cost, else None."""
+        ...
+
 
 class Store(Protocol):
     """The part of the store that readers need; see ledger.projections.store for appending and following."""

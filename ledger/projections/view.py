@@ -173,6 +173,9 @@ class NowView(OpenView):
 
         return counted() if after is not None else self.counts.at(self.revision, resource, namespace, counted)
 
+    def remaining(self, resource: GroupResource, namespace: str, after: Place | None) -> int | None:
+        return self.count(resource, namespace, after)
+
 
 class PastView(OpenView):
     """The state as it was after `revision`.
@@ -217,6 +220,12 @@ class PastView(OpenView):
             count -= self.read.get(TABLE, raw) is not None
             count += self._as_of(encoded) is not None
         return count
+
+    def remaining(self, resource: GroupResource, namespace: str, after: Place | None) -> int | None:
+        """None of a moment so far back that every object would have to be looked at."""
+        if self.read.head() - self.revision > FEW_CHANGES:
+            return None
+        return self.count(resource, namespace, after)
 
     def _as_of(self, encoded: bytes) -> Stored | None:
         found = self.read.last(HISTORY, *version_bounds(encoded, self.revision))

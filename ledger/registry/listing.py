@@ -183,9 +183,12 @@ class Listing:
         return view
 
     def _count_first(self, view: View, last: Place | None) -> None:
-        """How many objects there are from this page on, when it is one of several."""
+        """How many objects there are from this page on, when it is one of several.
+
+        Left open where telling would cost more than the page: remainingItemCount may be missing, and nothing may rest on it.
+        """
         if self._limit and self._left is None and not self.selection and last is not None:
-            self._left = view.count(*self._what, self._after)
+            self._left = view.remaining(*self._what, self._after)
 
     def _took(self, count: int, last: Place | None) -> None:
         self._taken += count
