@@ -132,6 +132,7 @@ REFRESH = {"idle": HEAD + b"\r\n", "http2": b"\x00\x00\x08\x06\x00\x00\x00\x00\x
 
 def soak(server: Server, kind: str, count: int) -> bool:
     """One kind of connection; whether all was well."""
+    server.latencies_ms()  # what is imported and cached once is not the question either
     before, resident = server.best_ms(), server.resident_kib()
     opened: list[socket.socket] = []
     begun = refreshed = time.monotonic()
