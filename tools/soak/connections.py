@@ -126,6 +126,7 @@ KINDS: dict[str, Callable[[Server, socket.socket], socket.socket]] = {
 }  # fmt: skip
 
 
+SILENCE_S = 180.0  # on a machine that is busy with other things
 REFRESH_AFTER_S = 60.0  # so that a slow machine has them all at once, whatever the idle timeout
 REFRESH = {"idle": HEAD + b"\r\n", "http2": b"\x00\x00\x08\x06\x00\x00\x00\x00\x00" + bytes(8)}  # a request, a PING
 
@@ -137,7 +138,7 @@ def soak(server: Server, kind: str, count: int) -> bool:
     opened: list[socket.socket] = []
     begun = refreshed = time.monotonic()
     for _ in range(count):
-        raw = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+        raw = socket.create_connection(("127.0.0.1", server.port), timeout=SILENCE_S)
         opened.append(KINDS[kind](server, raw))
         if kind in REFRESH and time.monotonic() - refreshed > REFRESH_AFTER_S:
             refreshed = time.monotonic()
@@ -213,7 +214,7 @@ def run(directory: Path, kind: str, count: int) -> bool:
         return soak(server, kind, count)
     finally:
         server.process.terminate()
-        server.process.wait(30)
+        server.process.wait(SILENCE_S)
 
 
 if __name__ == "__main__":
