@@ -132,7 +132,7 @@ def encode_stored(change: Change, key: bytes, bodies: Bodies) -> bytes:
     raw = orjson.dumps(header)
     assert change.body is not None
     body = bodies.seal(change.key, change.uid, splice(change.body, change.revision))
-    return HEAD.pack(change.revision, len(raw)) + raw + body
+    return b"".join((HEAD.pack(change.revision, len(raw)), raw, body))
 
 
 def decode_stored(key: bytes, row: bytes, bodies: Bodies = PLAIN) -> Stored:
