@@ -15,7 +15,8 @@ import pytest
 import trio
 import trio.testing
 
-from ledger.log.api import Commit, Entry, Fold, InUse, LogClosed, Unusable
+from ledger.log import sequencer
+from ledger.log.api import Commit, Conflict, Entry, Fold, InUse, LogClosed, Unusable
 from ledger.log.lmdb_engine import LmdbEngine
 from ledger.log.sequencer import Rows
 from ledger.projections.audit import AuditFold
@@ -246,6 +247,34 @@ async def test_appends_that_queue_while_the_disk_is_busy_share_a_commit(data_dir
         await trio.testing.wait_all_tasks_blocked()
         go_on.set()
     assert commits == [1, 30]
+    engine.close()
+
+
+@in_trio
+async def test_appends_of_one_turn_of_the_loop_share_a_commit(data_dir: Path) -> None:
+    engine = reopened(data_dir)
+    commits: list[int] = []
+    engine.subscribe(lambda entries: commits.append(len(entries)))
+    async with trio.open_nursery() as nursery:
+        for number in range(20):
+            nursery.start_soon(engine.append, event(number + 1), [put(f"o{number}")])
+    assert commits == [20]
+    engine.close()
+
+
+@in_trio
+async def test_guards_hold_whether_a_revision_is_remembered_or_read(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sequencer, "KNOWN_MAX", 2)
+    engine = reopened(data_dir)
+    for number in range(5):
+        await engine.append(event(number + 1), [put(f"o{number}", expect=0)])
+    for number in range(5):
+        with pytest.raises(Conflict) as lost:
+            await engine.append(event(9), [put(f"o{number}", expect=0)])
+        assert lost.value.current == number + 1
+        await engine.append(event(9), [put(f"o{number}", "new", expect=number + 1)])
     engine.close()
 
 
