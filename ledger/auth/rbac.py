@@ -137,7 +137,7 @@ class Rbac:
 
     def authorize(self, user: User, asked: RequestInfo) -> Decision:
         """Allowed by the first rule that does; else not, with what could not be resolved as the reason."""
-        decide = self._decided if len(asked.path) <= CHARS_MAX else self._decide
+        decide = self._decided if len(asked.path) + len(asked.name) <= CHARS_MAX else self._decide
         return decide(user.name, user.groups, asked)
 
     def _decide(self, name: str, groups: tuple[str, ...], asked: RequestInfo) -> Decision:

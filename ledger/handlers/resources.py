@@ -91,6 +91,16 @@ class Resources:
             raise read_only_server()
         return await (handler or WRITES[found.verb])(self.api, call)
 
+    def answers_at_once(self, request: Request) -> bool:
+        """Whether the answer is made without waiting for anything: one stored object, as it is now."""
+        info = request.info
+        if info is None or not info.name or info.verb != "get" or info.moment:
+            return False
+        if self._routed_by is not self.moments.scheme(None):
+            return False
+        found = self._routes.get((request.method, info.path))
+        return found is not None and found.verb == "get" and self._special(found) is None
+
     def _route(self, scheme: Scheme, method: str, path: str) -> Route | None:
         """The route of a path, None for what is no resource: remembered, as clients ask for the same again and again."""
         if scheme is not self._routed_by:

@@ -16,10 +16,10 @@ recorder                               opens the event, closes it whatever happe
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ledger.apimachinery.http import Handler
+from ledger.apimachinery.http import Handler, Request
 from ledger.auth.api import Authenticate, Authorize
 from ledger.pipeline.audit import with_audit
 from ledger.pipeline.authentication import with_authentication
@@ -46,6 +46,7 @@ class ChainConfig:
     request_timeout_s: float = 60.0
     cors_origins: Sequence[re.Pattern[str]] = ()
     in_flight: InFlight | None = None  # counts for metrics
+    answers_at_once: Callable[[Request], bool] = lambda request: False  # without waiting for anything
 
 
 def build_chain(handler: Handler, config: ChainConfig) -> Handler:
@@ -55,7 +56,7 @@ def build_chain(handler: Handler, config: ChainConfig) -> Handler:
     handler = with_authentication(handler, config.authenticate, config.audiences)
     handler = with_cors(handler, config.cors_origins)
     handler = with_panic_recovery(handler)
-    handler = with_timeout_for_non_long_running_requests(handler, config.request_timeout_s)
+    handler = with_timeout_for_non_long_running_requests(handler, config.request_timeout_s, config.answers_at_once)
     handler = with_max_in_flight_limit(
         handler, config.requests_in_flight_max, config.mutating_requests_in_flight_max, config.in_flight
     )

@@ -251,6 +251,7 @@ def build(
         config.request_timeout_s,
         config.cors_allowed_origins,
         in_flight,
+        handler.answers_at_once,
     )
 
     async def boot(port: int) -> int:

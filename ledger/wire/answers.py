@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
 from time import time
 from wsgiref.handlers import format_date_time
@@ -13,21 +14,24 @@ PHRASES = {status.value: status.phrase for status in HTTPStatus}
 # The texts of Go's net/http: "Content Too Large" is newer than the clients that compare.
 PHRASES |= {413: "Request Entity Too Large", 414: "Request URI Too Long", 416: "Requested Range Not Satisfiable"}
 PHRASES |= {422: "Unprocessable Entity"}
-STATUS_LINES = {status: f"HTTP/1.1 {status} {phrase}\r\n" for status, phrase in PHRASES.items()}
+STATUS_LINES = {status: f"HTTP/1.1 {status} {phrase}\r\n".encode() for status, phrase in PHRASES.items()}
 
 TEXT_PLAIN = ("content-type", "text/plain; charset=utf-8")
 # The framing of a message is the wire's own business, whatever a handler believes.
 OWN_HEADERS = frozenset({"connection", "content-length", "date", "keep-alive", "transfer-encoding", "upgrade"})
 
-_date = (0, "")
+REMEMBERED_MAX = 4096  # fields
+VALUE_CHARS_MAX = 256  # of one of them
+
+_date = (0, b"")
 
 
-def date_value() -> str:
+def date_value() -> bytes:
     """Now, as an IMF-fixdate; made once a second."""
     global _date  # noqa: PLW0603
     second = int(time())
     if second != _date[0]:
-        _date = (second, format_date_time(second))
+        _date = (second, format_date_time(second).encode())
     return _date[1]
 
 
@@ -35,25 +39,37 @@ def http1_head(
     status: int, headers: Iterable[tuple[str, str]], *, length: int | None, chunked: bool, connection: str
 ) -> bytes:
     """Status line to empty line. `connection` is "", "close" or "keep-alive"; `length` None says nothing of it."""
-    parts = [STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n"]
-    for name, value in headers:
-        if name.lower() not in OWN_HEADERS:
-            parts.append(f"{name}: {value}\r\n")
-    lines = len(parts)
-    head = "".join(parts)
-    if head.count("\n") != lines or head.count("\r") != lines or "\0" in head:
-        head = "".join(part[:-2].translate(_CONTROLS) + "\r\n" for part in parts)
+    parts = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
+    parts += [_remembered_line(*each) if len(each[1]) < VALUE_CHARS_MAX else _line(*each) for each in headers]
     if length is not None:
-        head += f"content-length: {length}\r\n"
+        parts.append(b"content-length: %d\r\n" % length)
     if chunked:
-        head += "transfer-encoding: chunked\r\n"
+        parts.append(b"transfer-encoding: chunked\r\n")
     if connection:
-        head += f"connection: {connection}\r\n"
-    return f"{head}date: {date_value()}\r\n\r\n".encode(errors="replace")  # a lone surrogate from some JSON string
+        parts.append(b"connection: %b\r\n" % connection.encode())
+    parts.append(b"date: %b\r\n\r\n" % date_value())
+    return b"".join(parts)
 
 
-# As Go does: a line break in a value must not begin a header of its own.
+def _line(name: str, value: str) -> bytes:
+    """The line of a field; empty where the field is the wire's own."""
+    field = _field(name, value)
+    return b"%b: %b\r\n" % field if field is not None else b""
+
+
+def _field(name: str, value: str) -> tuple[bytes, bytes] | None:
+    """A field as it is sent; None where it is the wire's own. As Go does: a line break must not begin another field."""
+    name = name.lower()
+    if name in OWN_HEADERS:
+        return None
+    value = value.translate(_CONTROLS).strip(" \t")
+    return name.translate(_CONTROLS).encode(errors="replace"), value.encode(errors="replace")  # of a lone surrogate
+
+
 _CONTROLS = str.maketrans({"\r": " ", "\n": " ", "\0": " "})
+# Nearly all fields of an answer were in another one before.
+_remembered_line = lru_cache(REMEMBERED_MAX)(_line)
+_remembered_field = lru_cache(REMEMBERED_MAX)(_field)
 
 
 def http1_switch(headers: Iterable[tuple[str, str]]) -> bytes:
@@ -65,15 +81,13 @@ def http1_switch(headers: Iterable[tuple[str, str]]) -> bytes:
 
 def http2_headers(status: int, headers: Iterable[tuple[str, str]], length: int | None) -> list[tuple[bytes, bytes]]:
     fields = [(b":status", b"%d" % status)]
-    for name, value in headers:
-        name = name.lower()
-        if name not in OWN_HEADERS:
-            if "\n" in value or "\r" in value or "\0" in value:
-                value = value.translate(_CONTROLS)
-            fields.append((name.encode(), value.strip(" \t").encode(errors="replace")))
+    for each in headers:
+        field = _remembered_field(*each) if len(each[1]) < VALUE_CHARS_MAX else _field(*each)
+        if field is not None:
+            fields.append(field)
     if length is not None:
         fields.append((b"content-length", b"%d" % length))
-    fields.append((b"date", date_value().encode()))
+    fields.append((b"date", date_value()))
     return fields
 
 

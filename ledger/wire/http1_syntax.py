@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 TARGET = re.compile(r"[\x21-\x7e\x80-\xff]+").fullmatch  # bytes beyond ASCII are common, and understood as if escaped
@@ -24,6 +25,8 @@ PATH_BYTES_MAX = 32 * 1024
 FIELDS_MAX = 10_000  # of one header
 CHUNK_LINE_BYTES_MAX = 1024  # a chunk's size with its extensions
 TRAILER_BYTES_MAX = 8 * 1024
+LINES_MAX = 1024  # request lines remembered, as clients ask for the same again and again
+LINE_BYTES_MAX = 512  # of one of them
 
 
 class Malformed(Exception):
@@ -60,6 +63,10 @@ class RequestLine:
 
 def parse_request_line(line: bytes) -> RequestLine:
     """Raises Malformed. Takes origin-form and absolute-form targets and "*"; this is no proxy, so not CONNECT's."""
+    return _remembered_line(line) if len(line) <= LINE_BYTES_MAX else _request_line(line)
+
+
+def _request_line(line: bytes) -> RequestLine:
     parts = line.decode("latin-1").split(" ")
     if len(parts) != 3 or not TOKEN(parts[0]):
         raise Malformed(400, "malformed request line")
@@ -100,6 +107,9 @@ def split_target(target: str) -> tuple[str, str]:
     if "%" in path and BROKEN_ESCAPE(path):
         raise Malformed(400, "malformed escape in the path")
     return path, query
+
+
+_remembered_line = lru_cache(LINES_MAX)(_request_line)
 
 
 def parse_fields(block: bytes, minor: int) -> Fields:

@@ -25,26 +25,36 @@ class Disconnected(PeerGone):
 class PlainStream:
     """A TCP or unix socket."""
 
-    __slots__ = ("closed", "send_timeout_s", "socket", "stall_timeout_s", "turns")
+    __slots__ = ("answered", "closed", "send_timeout_s", "socket", "stall_timeout_s", "turns")
 
     def __init__(self, connected: socket.socket, stall_timeout_s: float, send_timeout_s: float) -> None:
         self.socket = connected
         self.stall_timeout_s = stall_timeout_s
         self.send_timeout_s = send_timeout_s
         self.turns = 0
+        self.answered = False  # something was sent since the last `receive`
         self.closed = False
 
     async def receive(self) -> bytes:
-        """What has arrived, at most 64 KiB; empty at the end of what the peer sends. Raises Disconnected."""
-        await self._take_turn()
-        while True:
+        """What has arrived, at most 64 KiB; empty at the end of what the peer sends. Raises Disconnected.
+
+        Waits first when something was sent since the last time: the peer will hardly have gone on from there yet, and to
+        try in vain takes as long as to wait.
+        """
+        answered, self.answered = self.answered, False
+        if not answered or self.closed or self.holds_more():
+            await self._take_turn()
             data = self.try_receive()
             if data is not None:
                 return data
+        while True:
             try:
                 await wait_readable(self.socket)
             except (OSError, trio.ClosedResourceError) as error:
                 raise Disconnected from error
+            data = self.try_receive()
+            if data is not None:
+                return data
 
     async def send(self, data: bytes | bytearray | memoryview) -> None:
         """Everything, in order.
@@ -52,6 +62,7 @@ class PlainStream:
         Raises Disconnected, also when the peer takes nothing for `stall_timeout_s`, or not all in `send_timeout_s`.
         """
         await self._take_turn()
+        self.answered = True
         sent = self.try_send(data)
         if sent == len(data):
             return
@@ -74,6 +85,10 @@ class PlainStream:
             await checkpoint()
         else:
             await checkpoint_if_cancelled()
+
+    def holds_more(self) -> bool:
+        """Whether something was taken off the socket that nobody has received yet."""
+        return False
 
     def try_receive(self) -> bytes | None:
         """What is there now; None when nothing is. Raises Disconnected."""

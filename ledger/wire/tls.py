@@ -151,6 +151,9 @@ class TlsStream(PlainStream):
             except OSError:
                 return  # a courtesy; the peer is being disconnected either way
 
+    def holds_more(self) -> bool:
+        return not self.closed and self.tls.pending() > 0
+
     def try_receive(self) -> bytes | None:
         if self.closed:
             raise Disconnected
