@@ -79,8 +79,8 @@ class Metrics:
             labels = ("apiserver", "", "", "", "", "", request.method, "")
         else:
             scope = "resource" if info.name else "namespace" if info.namespace else "cluster"
-            dry_run = "All" if "dryRun=All" in request.query else ""
-            verb = _VERBS.get(info.verb, info.verb.upper())
+            dry_run = "All" if request.query and "dryRun=All" in request.query else ""
+            verb = _VERBS.get(info.verb) or info.verb.upper()
             labels = ("apiserver", dry_run, info.group, info.resource, scope, info.subresource, verb, info.version)
         if labels not in self.durations and len(self.durations) >= SERIES_MAX:
             labels = OTHER  # paths are the clients' to make up: they must not fill our memory

@@ -1,4 +1,4 @@
-"""One HTTP/2 connection over the `h2` library: one task reads, one sends, and every stream is a task.
+"""One HTTP/2 connection over the `h2` library: one task reads, one sends, and every stream has a task.
 
 All frames go to one queue of bytes that the sender empties with one `send`, so answers that are ready together leave
 together. The queue is bounded twice: writers wait while it is full, and so does the reader, because control frames are
@@ -12,6 +12,7 @@ however early it was reset.
 from __future__ import annotations
 
 import math
+from collections import deque
 
 import h2.config
 import h2.connection
@@ -35,6 +36,8 @@ TINY_DATA_BYTES = 64  # a DATA frame below this costs us more than it carries
 BYTES_PER_ALLOWANCE = 512  # what we must have sent for one more window update to be plausible
 # Handlers of reset streams may still be ending when the next streams open; more than this is an attack.
 HANDLERS_PER_STREAM = 2
+IDLE_TASKS_MAX = 64  # that wait for a connection's next stream while others are being served
+IDLE_TASKS_KEPT = 2  # and while none is
 NUISANCES = (
     h2.events.PingReceived,
     h2.events.PingAckReceived,
@@ -48,8 +51,8 @@ class Http2:
     """The state of one connection."""
 
     __slots__ = (
-        "allowance", "allowance_at", "connection", "frames", "h2", "heads", "in_flight", "leaving", "nursery", "out",
-        "room", "something", "stream", "streams", "wire",
+        "allowance", "allowance_at", "connection", "frames", "h2", "handed", "heads", "idle", "in_flight", "leaving",
+        "nursery", "out", "room", "something", "stream", "streams", "wire",
     )  # fmt: skip
 
     def __init__(self, wire: Wire, connection: Connection) -> None:
@@ -60,6 +63,8 @@ class Http2:
         self.h2.incoming_buffer = self.frames = Frames(wire.config.header_list_bytes_max)
         self.heads = HeadReader()
         self.streams: dict[int, Stream] = {}  # whose handler runs, also when the peer has reset it
+        self.idle: list[trio.lowlevel.Task] = []  # that wait for a stream to serve
+        self.handed: deque[Stream | None] = deque()  # to the tasks just woken, in their order; None: end
         self.out = bytearray()  # frames not yet given to the socket
         self.in_flight = 0  # bytes of the send under way
         self.something = trio.Event()  # `out` is not empty
@@ -173,7 +178,33 @@ class Http2:
             return
         stream = self.streams[stream_id] = Stream(self, stream_id, head, finished)
         self.connection.deadline = math.inf
-        self.nursery.start_soon(stream.serve)
+        if self.idle:
+            self.handed.append(stream)
+            trio.lowlevel.reschedule(self.idle.pop())
+        else:
+            self.nursery.start_soon(self._work, stream)
+
+    async def _work(self, stream: Stream | None) -> None:
+        """Serves a stream, then others: to begin a task takes longer than to wake one."""
+        task = trio.lowlevel.current_task()
+
+        def give_up(_: object) -> trio.lowlevel.Abort:
+            self.idle.remove(task)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        while stream is not None:
+            await stream.serve()
+            if len(self.idle) >= (IDLE_TASKS_MAX if self.streams else IDLE_TASKS_KEPT):
+                return
+            self.idle.append(task)
+            await trio.lowlevel.wait_task_rescheduled(give_up)
+            stream = self.handed.popleft()
+
+    def _dismiss(self) -> None:
+        """No stream is left: most of the tasks that wait for one may go."""
+        while len(self.idle) > IDLE_TASKS_KEPT:
+            self.handed.append(None)
+            trio.lowlevel.reschedule(self.idle.pop())
 
     def _answer_bad_request(self, stream_id: int, bad: BadStreamRequest) -> None:
         response = answers.plain(bad.status, str(bad))
@@ -281,6 +312,7 @@ class Http2:
         self.streams.pop(stream.id, None)
         self.collect()
         if not self.streams:
+            self._dismiss()
             self.connection.expire_in(self.wire.config.idle_timeout_s)
             if self.leaving:
                 self.nursery.start_soon(self._leave)

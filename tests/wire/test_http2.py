@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 import trio
+import trio.testing
 from h2.settings import SettingCodes
 
 from ledger.apimachinery.http import Request, Response, Write
+from ledger.wire.http2 import IDLE_TASKS_KEPT
 from tests.wire.wire_server import echo, run, serving
 
 
@@ -201,3 +203,39 @@ def test_a_peer_cannot_make_us_remember_headers_without_end() -> None:
             assert client.h2.decoder.header_table_size <= 4096
 
     run(test)
+
+
+def test_tasks_go_from_stream_to_stream_and_few_are_kept_when_none_is_open() -> None:
+    async def handler(request: Request) -> Response:
+        served.add(trio.lowlevel.current_task())
+        await barrier(int(request.query))
+        return Response(200, [], b"")
+
+    served: set[trio.lowlevel.Task] = set()
+    asked: list[trio.Event] = []
+
+    async def barrier(of: int) -> None:
+        """Holds the requests of a batch until all of them are here."""
+        asked.append(trio.Event())
+        if len(asked) == of:
+            for each in asked:
+                each.set()
+            asked.clear()
+        else:
+            await asked[-1].wait()
+
+    async def test() -> None:
+        async with serving(handler) as server, server.http2() as client:
+            for batch in (1, 1, 1, 40, 40, 1):
+                streams = [await client.ask("GET", f"/?{batch}") for _ in range(batch)]
+                for stream_id in streams:
+                    assert (await client.answer(stream_id)).status == 200
+            await trio.testing.wait_all_tasks_blocked()
+            assert len(served) < 1 + 40 + 40
+            assert sum(task.child_nurseries == [] and not _ended(task) for task in served) == IDLE_TASKS_KEPT
+
+    run(test)
+
+
+def _ended(task: trio.lowlevel.Task) -> bool:
+    return task.coro.cr_frame is None  # type: ignore[attr-defined]
