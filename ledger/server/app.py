@@ -214,6 +214,7 @@ def build(
         return None if found is None else decode(found)
 
     accounts = ServiceAccountTokens((ISSUER,), (public,), (ISSUER,), lookup, clock)
+    store.engine.subscribe(accounts.follow)
     tokens = [*_tokens(config), accounts, *_token_webhook(config, client)]
     issuer = TokenIssuer(ISSUER, key, (ISSUER,), lookup, new_uid)
     special["", "serviceaccounts", "token"] = token_verb(issuer)

@@ -10,10 +10,13 @@ import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from ledger.apimachinery.http import User
 from ledger.apimachinery.resource import Key, Object
 from ledger.auth.api import Authenticated, Unauthenticated
 from ledger.auth.jwt import PrivateKey, VerificationKey, signed_token
 from ledger.auth.serviceaccounts import ServiceAccountTokens
+from ledger.log.api import Entry
+from ledger.log.event import Change, Event
 
 NOW = 1_795_470_000
 ISSUER = "https://kubernetes.default.svc"
@@ -58,7 +61,7 @@ def test_a_token_speaks_for_its_account(key: PrivateKey) -> None:
     found = authenticate(claims(), key)
     assert found is not None
     assert (found.user.name, found.user.uid) == ("system:serviceaccount:ns:bot", "u1")
-    assert found.user.groups == ("system:serviceaccounts", "system:serviceaccounts:ns")
+    assert found.user.groups == ("system:serviceaccounts", "system:serviceaccounts:ns", "system:authenticated")
     assert found.user.extra == {"authentication.kubernetes.io/credential-id": ("JTI=j",)}
     assert found.audiences == (ISSUER,)
 
@@ -76,6 +79,44 @@ def test_a_bound_token_says_what_it_is_bound_to(bound: dict[str, Any], extra: di
         key.partition("/")[2]: value for key, (value,) in found.user.extra.items() if not key.endswith("credential-id")
     }
     assert told == extra
+
+
+def committed(*keys: Key) -> Entry:
+    """What a log listener is told when these objects change."""
+    event = Event("id", 0, 0, "update", "/", User("alice"), 200)
+    return Entry(event, tuple(Change(key, b"{}") for key in keys))
+
+
+def test_what_a_token_rests_on_is_looked_up_again_only_after_it_changed() -> None:
+    objects, looked_up, now = cluster(), [], [float(NOW)]
+
+    def lookup(key: Key) -> Object | None:
+        looked_up.append(key)
+        return objects.get(key)
+
+    tokens = ServiceAccountTokens(
+        (ISSUER,), (VerificationKey(KEY.public_key()),), (ISSUER,), lookup, lambda: int(now[0] * 1_000_000)
+    )
+    text = signed_token(KEY, claims(bound={"pod": {"name": "p", "uid": "u2"}}))
+
+    def asked() -> list[Key]:
+        looked_up.clear()
+        assert tokens(text, ()) is not None
+        return looked_up
+
+    assert asked() == [BOT, POD]
+    assert asked() == []
+    tokens.follow([committed(NODE, SECRET)])
+    assert asked() == []
+    tokens.follow([committed(POD)])
+    assert asked() == [BOT, POD]
+    assert asked() == []
+    now[0] += 11
+    assert asked() == [BOT, POD]
+    now[0] = NOW + 3600 - 1
+    assert (asked()[:], asked()) == ([BOT, POD], [])
+    now[0] += 1  # it has expired, and is good for another minute
+    assert asked() == [BOT, POD]
 
 
 @pytest.mark.parametrize("change, bound, why", [
@@ -97,6 +138,7 @@ def test_a_token_ends_at_once_with_what_it_rests_on(
         objects.pop(key)
         if found is not None:
             objects[key] = found
+    tokens.follow([committed(*change)])
     with pytest.raises(Unauthenticated) as refused:
         tokens(text, ())
     assert str(refused.value) == why
