@@ -38,7 +38,7 @@ NO_BODIES = dumps(b"") * 2
 EVENT_ENDS = dumps(1) + dumps(b"") + dumps([])
 TIMES = struct.Struct(">BQBQ")
 _EIGHT_BYTES = 0x1B  # how CBOR begins a number above 32 bits
-REMEMBERED_MAX = 2048  # parts of events
+REMEMBERED_MAX = 4096  # parts of events
 REMEMBERED_CHARS_MAX = 1024  # that a client can choose, of what is remembered
 LONG_KEY = 481  # length of every shortened key; LMDB takes 511 bytes, and history adds 9
 
