@@ -23,7 +23,8 @@ from ledger.replay.past import Past, ReplayError
 from ledger.replay.printing.documents import API_VERSION, document, encode
 from ledger.replay.printing.table import Column, table_lines, tsv_lines
 
-FIRST_ROW_S = 0.05  # how long rows are gathered to choose the widths of columns
+FIRST_ROW_S = 0.05  # how long rows are gathered to choose the widths of columns, while a person waits
+PIPED_FIRST_ROW_S = 2.0  # and while none does
 
 
 class Out:
@@ -78,7 +79,7 @@ class Out:
         header = not self.options.no_headers
         if self.format == "tsv":
             return self.lines(tsv_lines(columns, rows, header=header))
-        deadline = time.monotonic() + FIRST_ROW_S
+        deadline = time.monotonic() + (FIRST_ROW_S if self.terminal else PIPED_FIRST_ROW_S)
         return self.lines(
             table_lines(columns, rows, width=self.width, header=header, enough=lambda: time.monotonic() > deadline)
         )
