@@ -4,13 +4,14 @@ What we send uses no dynamic table, so a block depends on nothing that was sent 
 once for all connections, and a block is their join. It costs some 150 bytes more a response than indexing would, and
 took a third off the CPU time of an answer.
 
-What we receive is decoded here as well, over hpack's table and Huffman code: hpack's own decoder copies the rest of a
-block for every field of it. A block of indexed fields alone, which a client sends that asks for the same thing again,
+What we receive is decoded here as well, over hpack's Huffman code: hpack's own decoder copies the rest of a block for
+every field of it. A block of indexed fields alone, which a client sends that asks for the same thing again,
 changes no table: its fields are remembered until another block does.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -29,6 +30,7 @@ NO_TABLE = b"\x20"
 BLOCKS_MAX = 32  # remembered, as we receive them
 BLOCK_BYTES_MAX = 128
 CODES_MAX = 4096  # Huffman codes remembered
+TABLE_BYTES = 4096  # of the dynamic table, unless a setting says otherwise
 FIELD_OVERHEAD_BYTES = 32  # what a field counts beyond its text (section 4.1)
 INTEGER_BITS_MAX = 35
 TABLE_SIZE_UPDATES = frozenset(bytes([first]) for first in range(0x20, 0x40))  # how one begins (RFC 7541, 6.3)
@@ -84,14 +86,22 @@ def _integer(value: int, prefix_bits: int, first: int) -> bytes:
 
 
 class HeaderDecoder:
-    """Stands in for hpack's Decoder in h2, over hpack's table. Raises BrokenCompression, OversizedHeaderListError."""
+    """Stands in for hpack's Decoder in h2. Raises BrokenCompression and OversizedHeaderListError."""
 
-    __slots__ = ("max_allowed_table_size", "max_header_list_size", "remembered", "table")
+    __slots__ = (
+        "entries",
+        "entries_bytes",
+        "max_allowed_table_size",
+        "max_header_list_size",
+        "remembered",
+        "table_bytes",
+    )
 
     def __init__(self, max_header_list_size: int) -> None:
-        self.table = HeaderTable()
+        self.entries: deque[Field] = deque()  # the dynamic table, the newest first (section 2.3.2)
+        self.entries_bytes = 0
+        self.table_bytes = self.max_allowed_table_size = TABLE_BYTES
         self.max_header_list_size = max_header_list_size
-        self.max_allowed_table_size = self.table.maxsize
         self.remembered: dict[bytes, list[Field]] = {}  # blocks of indexed fields, by the table as it is
 
     def decode(self, block: bytes, raw: bool = True) -> list[Field]:
@@ -120,11 +130,14 @@ class HeaderDecoder:
         while at < len(block):
             first = block[at]
             if first & 0x80:
-                index, at = read_integer(block, at, 7)
+                if first < 0xFF:  # as nearly all: a number of one byte
+                    index, at = first & 0x7F, at + 1
+                else:
+                    index, at = read_integer(block, at, 7)
                 field = self._indexed(index)
             elif first & 0x40:
                 field, at = self._literal(block, at, 6)
-                self.table.add(*field)
+                self._add(field)
             elif first & 0x20:
                 raise BrokenCompression("a change of the table's size behind a field")
             else:
@@ -135,23 +148,13 @@ class HeaderDecoder:
             fields.append(field)
         return fields
 
-    def _update_table_size(self, block: bytes) -> int:
-        """Where the first field begins. Two changes are all that can have a meaning (section 4.2); more are an attack."""
-        at = changes = 0
-        while block[at : at + 1] in TABLE_SIZE_UPDATES:
-            size, at = read_integer(block, at, 5)
-            changes += 1
-            if changes > 2 or size > self.max_allowed_table_size:
-                raise BrokenCompression("the table's size is changed too often or made too large")
-            self.table.maxsize = size
-        if self.table.maxsize > self.max_allowed_table_size:
-            raise BrokenCompression("the table is larger than is allowed by now")
-        return at
-
     def _indexed(self, index: int) -> Field:
-        if 0 < index <= STATIC_FIELDS:
-            return HeaderTable.STATIC_TABLE[index - 1]
-        return self.table.get_by_index(index)
+        """Raises IndexError."""
+        if index > STATIC_FIELDS:
+            return self.entries[index - STATIC_FIELDS - 1]
+        if not index:
+            raise BrokenCompression("there is no field 0")
+        return HeaderTable.STATIC_TABLE[index - 1]
 
     def _literal(self, block: bytes, at: int, prefix_bits: int) -> tuple[Field, int]:
         index, at = read_integer(block, at, prefix_bits)
@@ -161,6 +164,30 @@ class HeaderDecoder:
             name, at = read_string(block, at)
         value, at = read_string(block, at)
         return (name, value), at
+
+    def _add(self, field: Field) -> None:
+        self.entries.appendleft(field)
+        self.entries_bytes += FIELD_OVERHEAD_BYTES + len(field[0]) + len(field[1])
+        self._evict()
+
+    def _evict(self) -> None:
+        """The oldest fields until the table fits; all of them where the last one alone is too large (section 4.4)."""
+        while self.entries_bytes > self.table_bytes:
+            name, value = self.entries.pop()
+            self.entries_bytes -= FIELD_OVERHEAD_BYTES + len(name) + len(value)
+
+    def _update_table_size(self, block: bytes) -> int:
+        """Where the first field begins. Two changes are all that can have a meaning (section 4.2); more are an attack."""
+        at = changes = 0
+        while block[at : at + 1] in TABLE_SIZE_UPDATES:
+            self.table_bytes, at = read_integer(block, at, 5)
+            changes += 1
+            if changes > 2 or self.table_bytes > self.max_allowed_table_size:
+                raise BrokenCompression("the table's size is changed too often or made too large")
+            self._evict()
+        if self.table_bytes > self.max_allowed_table_size:
+            raise BrokenCompression("the table is larger than is allowed by now")
+        return at
 
 
 def read_integer(block: bytes, at: int, prefix_bits: int) -> tuple[int, int]:
@@ -181,8 +208,11 @@ def read_integer(block: bytes, at: int, prefix_bits: int) -> tuple[int, int]:
 
 def read_string(block: bytes, at: int) -> tuple[bytes, int]:
     """(the text, where what follows it begins); section 5.2. Raises IndexError and HPACKDecodingError."""
-    coded = block[at] & 0x80
-    length, at = read_integer(block, at, 7)
+    coded, length = block[at] & 0x80, block[at] & 0x7F
+    if length < 0x7F:  # as nearly all: a number of one byte
+        at += 1
+    else:
+        length, at = read_integer(block, at, 7)
     text = block[at : at + length]
     if len(text) < length:
         raise HPACKDecodingError("a text that is cut short")

@@ -7,6 +7,7 @@ Pure: header fields in, values out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 from ledger.wire.http1_syntax import DIGITS, HOST, TARGET, TOKEN, VALUE, Malformed, split_target
 
@@ -56,7 +57,7 @@ class HeadReader:
         if self.last_head is not None and fields == self.last:
             return self.last_head
         head = self._read(fields)
-        small = sum([len(name) + len(value) for name, value in fields]) <= REMEMBERED_BYTES_MAX
+        small = sum(map(len, chain.from_iterable(fields))) <= REMEMBERED_BYTES_MAX
         self.last, self.last_head = (fields, head) if small else ([], None)
         return head
 
@@ -113,7 +114,7 @@ def _request_head(pseudo: dict[str, str], pairs: list[Pair], length: int, host: 
     if not HOST(authority) or not HOST(host):
         raise BadStreamRequest("malformed authority")
     if authority:
-        pairs = [("host", authority), *(pair for pair in pairs if pair[0] != "host")]
+        pairs = [("host", authority), *[pair for pair in pairs if pair[0] != "host"]]
     try:
         path, query = split_target(target)
     except Malformed as malformed:
