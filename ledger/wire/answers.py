@@ -53,11 +53,11 @@ def http1_head(
 
 def _line(name: str, value: str) -> bytes:
     """The line of a field; empty where the field is the wire's own."""
-    field = _field(name, value)
+    field = field_of(name, value)
     return b"%b: %b\r\n" % field if field is not None else b""
 
 
-def _field(name: str, value: str) -> tuple[bytes, bytes] | None:
+def field_of(name: str, value: str) -> tuple[bytes, bytes] | None:
     """A field as it is sent; None where it is the wire's own. As Go does: a line break must not begin another field."""
     name = name.lower()
     if name in OWN_HEADERS:
@@ -69,7 +69,6 @@ def _field(name: str, value: str) -> tuple[bytes, bytes] | None:
 _CONTROLS = str.maketrans({"\r": " ", "\n": " ", "\0": " "})
 # Nearly all fields of an answer were in another one before.
 _remembered_line = lru_cache(REMEMBERED_MAX)(_line)
-_remembered_field = lru_cache(REMEMBERED_MAX)(_field)
 
 
 def http1_switch(headers: Iterable[tuple[str, str]]) -> bytes:
@@ -82,7 +81,7 @@ def http1_switch(headers: Iterable[tuple[str, str]]) -> bytes:
 def http2_headers(status: int, headers: Iterable[tuple[str, str]], length: int | None) -> list[tuple[bytes, bytes]]:
     fields = [(b":status", b"%d" % status)]
     for each in headers:
-        field = _remembered_field(*each) if len(each[1]) < VALUE_CHARS_MAX else _field(*each)
+        field = field_of(*each)
         if field is not None:
             fields.append(field)
     if length is not None:

@@ -18,7 +18,7 @@ from h2.frame_buffer import FrameBuffer
 from h2.stream import StreamInputs
 from hyperframe.frame import ContinuationFrame, Frame, HeadersFrame, RstStreamFrame
 
-from ledger.wire.http2_headers import Field, HeaderDecoder, HeaderEncoder
+from ledger.wire.http2_headers import HeaderDecoder, HeaderEncoder
 
 FRAMES_AT_ONCE = 64  # some 5 ms of work when each of them is a request
 PLAIN_BLOCK_BYTES = 4096  # a header block that costs no more than any other request
@@ -41,13 +41,15 @@ class Connection(H2Connection):
         self.opened = 0  # streams since they were counted
         self.charges = 0  # for frames that meant nothing; whoever reads it sets it back
 
-    def respond(self, stream_id: int, fields: list[Field], body: bytes) -> bool:
+    def respond(self, stream_id: int, block: bytes, body: bytes) -> bool:
         """A whole response in two frames; False, and nothing has happened, when it takes more or the window is too small.
+
+        `block` is its header, encoded without a dynamic table.
 
         Does what send_headers and send_data do for a stream that was not answered yet, without a dozen objects.
         """
         stream = self._get_stream_by_id(stream_id)
-        block, size, largest = self.encoder.encode(fields), len(body), self.max_outbound_frame_size or 0
+        size, largest = len(body), self.max_outbound_frame_size or 0
         window = min(self.outbound_flow_control_window, stream.outbound_flow_control_window)
         if not 0 < size <= min(largest, window) or len(block) > largest:
             return False

@@ -21,6 +21,8 @@ from hpack.exceptions import HPACKDecodingError, HPACKError, OversizedHeaderList
 from hpack.huffman_table import decode_huffman
 from hpack.table import HeaderTable
 
+from ledger.wire.answers import date_value, field_of
+
 Field = tuple[bytes, bytes]
 
 FIELDS_MAX = 4096  # remembered, as we send them
@@ -52,6 +54,26 @@ class HeaderEncoder:
         return NO_TABLE + b"".join(
             [_remembered(*each) if len(each[1]) < FIELD_BYTES_MAX else encode_field(*each) for each in fields]
         )
+
+
+def block_of(status: int, headers: Iterable[tuple[str, str]], length: int | None) -> bytes:
+    """The header block of a response, as HeaderEncoder would make it of `answers.http2_headers`."""
+    parts = [NO_TABLE, _remembered(b":status", b"%d" % status)]
+    for each in headers:
+        parts.append(_remembered_header(*each) if len(each[1]) < FIELD_BYTES_MAX else _encode_header(*each))
+    if length is not None:
+        parts.append(_remembered(b"content-length", b"%d" % length))
+    parts.append(_remembered(b"date", date_value()))
+    return b"".join(parts)
+
+
+def _encode_header(name: str, value: str) -> bytes:
+    """Nothing where the field is the wire's own."""
+    field = field_of(name, value)
+    return b"" if field is None else encode_field(*field)
+
+
+_remembered_header = lru_cache(FIELDS_MAX)(_encode_header)
 
 
 def encode_field(name: bytes, value: bytes) -> bytes:

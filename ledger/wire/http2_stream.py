@@ -13,6 +13,7 @@ from ledger.apimachinery.http import Headers, PeerGone, Request, Response
 from ledger.apimachinery.status import StatusError
 from ledger.wire import answers
 from ledger.wire.connection import body_cut_short, body_too_large, body_too_slow, log
+from ledger.wire.http2_headers import block_of
 from ledger.wire.http2_syntax import RequestHead
 from ledger.wire.stream import Disconnected
 
@@ -47,7 +48,7 @@ class Stream:
         self.conn = conn
         self.id = stream_id
         self.head = head
-        self.scope = trio.CancelScope()
+        self.scope: trio.CancelScope | None = None  # while it is being served
         self.body = bytearray()
         self.uncredited = 0  # flow-control bytes of `body` that the peer does not have back yet
         self.continued = False  # the peer was told to send its body
@@ -82,17 +83,24 @@ class Stream:
         """The peer no longer wants this stream: ends its handler."""
         self.gone = True
         self.wake()
-        self.scope.cancel()
+        if self.scope is not None:
+            self.scope.cancel()
 
     def drain(self) -> None:
         """Ends an endless response between two writes; anything else comes to its own end."""
         if self.endless:
             self.ending = True
-            if not self.sending:
+            if not self.sending and self.scope is not None:
                 self.scope.cancel()
 
-    async def serve(self) -> None:
-        """Runs the handler and sends its answer."""
+    async def serve(self, scope: trio.CancelScope) -> None:
+        """Runs the handler and sends its answer, under a scope that may have been around other streams before.
+
+        Raises nothing but the cancellation of that scope, or of the connection.
+        """
+        self.scope = scope
+        if self.gone:
+            scope.cancel()  # it was reset before its turn came; its handler runs as far as it can without waiting
         connection = self.conn.connection
         request = Request(
             self.head.method,
@@ -108,17 +116,13 @@ class Stream:
             read_piece=None if self.finished and not self.body else self.read_piece,
         )
         try:
-            with self.scope:
-                response = await self.conn.wire.answer(request)
-                try:
-                    if not self.gone:
-                        await self._answer(response)
-                finally:
-                    if response.release is not None:
-                        response.release()
-            if self.ending and not (self.gone or self.answered or self.sending):
-                self.conn.h2.end_stream(self.id)
-                self.answered = True
+            response = await self.conn.wire.answer(request)
+            try:
+                if not self.gone:
+                    await self._answer(response)
+            finally:
+                if response.release is not None:
+                    response.release()
             if self.answered and not (self.finished or self.gone):
                 await self._discard_body()
         except (PeerGone, ProtocolError) as gone:
@@ -130,7 +134,9 @@ class Stream:
 
     def _close(self) -> None:
         """Tells the peer when one of the two sides had not come to its end."""
-        conn = self.conn
+        conn, self.scope = self.conn, None  # it will be around other streams
+        if self.ending and not (self.gone or self.answered or self.sending):
+            self._end()
         if not self.gone:
             conn.credit(self.id, self.uncredited)
             if not self.answered:
@@ -138,6 +144,13 @@ class Stream:
             elif not self.finished:
                 conn.reset(self.id, ErrorCodes.NO_ERROR)  # answered early: do not send the rest
         conn.forget(self)
+
+    def _end(self) -> None:
+        try:
+            self.conn.h2.end_stream(self.id)
+            self.answered = True
+        except ProtocolError as error:
+            log.debug("%s: stream %d: %s", self.conn.connection.client, self.id, error)
 
     # -- the request's body
 
@@ -217,11 +230,14 @@ class Stream:
         bare = answers.has_no_body(method, response.status)
         streamed = response.stream is not None and not bare
         bare = bare or not (streamed or response.body)
-        headers = answers.http2_headers(response.status, response.headers, answers.length_of(response, method))
-        if not (bare or streamed) and self.conn.has_room and self.conn.h2.respond(self.id, headers, response.body):
-            self.answered = True
-            self.conn.sent(len(response.body))
-            return
+        length = answers.length_of(response, method)
+        if not (bare or streamed) and self.conn.has_room:
+            block = block_of(response.status, response.headers, length)
+            if self.conn.h2.respond(self.id, block, response.body):
+                self.answered = True
+                self.conn.sent(len(response.body))
+                return
+        headers = answers.http2_headers(response.status, response.headers, length)
         self.conn.h2.send_headers(self.id, headers, end_stream=bare)
         self.answered = bare
         if streamed:
@@ -253,7 +269,7 @@ class Stream:
             await self._send(chunk, end=False)
             self.conn.collect()
             self.sending = False
-        if self.ending:
+        if self.ending and self.scope is not None:
             self.scope.cancel()
         await trio.lowlevel.checkpoint_if_cancelled()  # a full queue is where a writer without end waits its turn
 

@@ -8,7 +8,8 @@ import hpack
 import pytest
 from hpack.exceptions import HPACKError, OversizedHeaderListError
 
-from ledger.wire.http2_headers import BrokenCompression, Field, HeaderDecoder, HeaderEncoder
+from ledger.wire.answers import http2_headers
+from ledger.wire.http2_headers import BrokenCompression, Field, HeaderDecoder, HeaderEncoder, block_of
 
 GET = b"\x82\x84\x86"
 NAMES = [b":method", b":path", b":status", b"accept", b"content-type", b"audit-id", b"x", b"x" * 130]
@@ -27,6 +28,20 @@ def test_hpack_reads_what_we_write() -> None:
         fields = some_fields(rng)
         assert list(decoder.decode(encoder.encode(fields), raw=True)) == fields
         assert not decoder.header_table.dynamic_entries
+
+
+def test_the_block_of_a_response_is_that_of_its_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("answers", "http2_headers"):
+        monkeypatch.setattr(f"ledger.wire.{module}.date_value", lambda: b"Sat, 28 Nov 2026 12:00:00 GMT")
+    headers = [
+        ("audit-id", "x"),
+        ("Content-Type", "a/b "),
+        ("connection", "close"),
+        ("warning", "a\r\nb"),
+        ("x", "y" * 600),
+    ]
+    assert block_of(200, headers, 5) == HeaderEncoder().encode(http2_headers(200, headers, 5))
+    assert block_of(304, [], None) == HeaderEncoder().encode(http2_headers(304, [], None))
 
 
 def test_a_peer_that_allows_no_table_is_told_that_we_use_none() -> None:
