@@ -92,14 +92,19 @@ class Resources:
         return await (handler or WRITES[found.verb])(self.api, call)
 
     def answers_at_once(self, request: Request) -> bool:
-        """Whether the answer is made without waiting for anything: one stored object, as it is now."""
+        """Whether the answer is made without waiting for anything: one stored object of a built-in kind, as it is now.
+
+        A custom one may have to be converted by a webhook.
+        """
         info = request.info
         if info is None or not info.name or info.verb != "get" or info.moment:
             return False
         if self._routed_by is not self.moments.scheme(None):
             return False
         found = self._routes.get((request.method, info.path))
-        return found is not None and found.verb == "get" and self._special(found) is None
+        if found is None or found.verb != "get" or found.definition.custom:
+            return False
+        return self._special(found) is None
 
     def _route(self, scheme: Scheme, method: str, path: str) -> Route | None:
         """The route of a path, None for what is no resource: remembered, as clients ask for the same again and again."""

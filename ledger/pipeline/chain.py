@@ -30,7 +30,7 @@ from ledger.pipeline.maxinflight import InFlight, with_max_in_flight_limit
 from ledger.pipeline.panic import with_panic_recovery
 from ledger.pipeline.record import Recorder, with_recorder
 from ledger.pipeline.requestinfo import with_request_info
-from ledger.pipeline.timeout import with_timeout_for_non_long_running_requests
+from ledger.pipeline.timeout import may_wait, with_timeout_for_non_long_running_requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class ChainConfig:
     request_timeout_s: float = 60.0
     cors_origins: Sequence[re.Pattern[str]] = ()
     in_flight: InFlight | None = None  # counts for metrics
-    answers_at_once: Callable[[Request], bool] = lambda request: False  # without waiting for anything
+    answers_at_once: Callable[[Request], bool] = may_wait  # without waiting for anything
 
 
 def build_chain(handler: Handler, config: ChainConfig) -> Handler:

@@ -21,13 +21,13 @@ from ledger.pipeline.longrunning import is_long_running
 _HAS_TIMEOUT = re.compile(r"(^|&)timeout=")
 
 
-def _may_wait(_: Request) -> bool:
-    """Whoever says nothing of its requests."""
+def may_wait(_: Request) -> bool:
+    """Of no request is it known that it is answered at once."""
     return False
 
 
 def with_timeout_for_non_long_running_requests(
-    handler: Handler, timeout_s: float, answers_at_once: Callable[[Request], bool] = _may_wait
+    handler: Handler, timeout_s: float, answers_at_once: Callable[[Request], bool] = may_wait
 ) -> Handler:
     """Answers 504 after `timeout_s`, or after the request's own ?timeout= where that is shorter and not 0.
 

@@ -20,7 +20,7 @@ from ledger.admission.resource_quota import ResourceQuota
 from ledger.admission.webhooks.index import RESOURCES as WEBHOOK_RESOURCES
 from ledger.admission.webhooks.index import Webhooks
 from ledger.admission.webhooks.matching import Server as WebhookServer
-from ledger.apimachinery.http import Handler
+from ledger.apimachinery.http import Handler, Request
 from ledger.apimachinery.resource import GVK, GroupResource, Key, Object
 from ledger.auth.api import Authorize
 from ledger.auth.authenticators import request_authenticator, token_authenticator
@@ -71,6 +71,7 @@ from ledger.pipeline.chain import ChainConfig, build_chain
 from ledger.pipeline.flood import Flood
 from ledger.pipeline.maxinflight import InFlight
 from ledger.pipeline.record import Recorder
+from ledger.pipeline.timeout import may_wait
 from ledger.projections.remembered import Remembered
 from ledger.projections.store import Store
 from ledger.registry.behaviours import Behaviours
@@ -227,9 +228,11 @@ def build(
     special |= _connections(Outside(caller, cluster, _kubelets(config), config.read_only), authorize)
     special["", "componentstatuses", ""] = component_statuses(COMPONENTS)
     untold = Untold(store) if config.read_only else None
-    handler: Handler = Resources(api, moments, Paths(exact, prefixes), special, config.read_only, untold)
+    resources = Resources(api, moments, Paths(exact, prefixes), special, config.read_only, untold)
+    handler: Handler = resources
+    answers_at_once: Callable[[Request], bool] = resources.answers_at_once
     if config.authorization_webhook_config_file or config.authentication_token_webhook_config_file:
-        handler = with_pending_decisions(handler)
+        handler, answers_at_once = with_pending_decisions(handler), may_wait
     # A ledger that is only read records nothing of its readers: it may be another server's, or evidence.
     flood = Flood(ignore if config.read_only else store.note)
     recorder = Recorder(
@@ -252,7 +255,7 @@ def build(
         config.request_timeout_s,
         config.cors_allowed_origins,
         in_flight,
-        handler.answers_at_once,
+        answers_at_once,
     )
 
     async def boot(port: int) -> int:
