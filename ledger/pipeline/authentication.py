@@ -7,13 +7,11 @@ from collections.abc import Sequence
 
 from ledger.apimachinery import status
 from ledger.apimachinery.http import Handler, Headers, Request, Response
-from ledger.apimachinery.remember import remembered
 from ledger.auth.api import Authenticate, Unauthenticated
 from ledger.auth.pending import settled
 
 _log = logging.getLogger(__name__)
 _CREDENTIALS = frozenset({"authorization", "x-remote-user", "x-remote-uid", "x-remote-group"})
-_NAMES_MAX = 1024  # of headers, remembered
 
 
 def with_authentication(handler: Handler, authenticate: Authenticate, audiences: Sequence[str] = ()) -> Handler:
@@ -41,9 +39,6 @@ def with_authentication(handler: Handler, authenticate: Authenticate, audiences:
 
 def _drop_credentials(headers: Headers) -> None:
     """Also the headers by which a front proxy says who asks: nothing behind this filter may believe them."""
-    headers.pairs = [pair for pair in headers.pairs if not _is_credential(pair[0])]
-
-
-@remembered(_NAMES_MAX)
-def _is_credential(name: str) -> bool:
-    return name in _CREDENTIALS or name.startswith("x-remote-extra-")
+    headers.pairs = [
+        pair for pair in headers.pairs if pair[0] not in _CREDENTIALS and not pair[0].startswith("x-remote-extra-")
+    ]
