@@ -77,7 +77,7 @@ def encode_event(event: Event) -> bytes:
             _text(event.audit_id),
             TIMES.pack(_EIGHT_BYTES, times[0], _EIGHT_BYTES, times[1]) if min(times) > 0xFFFF_FFFF else _joined(*times),
             _asked_and_answered(event),
-            _joined(event.request_body, event.response_body)
+            _joined(pack(event.request_body), pack(event.response_body))
             if event.request_body or event.response_body
             else NO_BODIES,
             _annotations(event.annotations),

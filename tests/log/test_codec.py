@@ -38,7 +38,7 @@ def some_event(rng: random.Random) -> Event:
         name=text(),
         message=text(),
         content_type=text(),
-        request_body=rng.choice([b"", b"{}", b"x" * 300]),
+        request_body=rng.choice([b"", b"{}", b"x" * 300, b'{"metadata":{}}' * 50]),
         response_body=rng.choice([b"", b"{}"]),
         annotations=rng.choice([{}, {"decision": text(), "reason": text()}]),
         count=rng.choice([1, 2, 1000]),
