@@ -20,6 +20,7 @@ from ledger.admission.default_tolerations import DefaultTolerationSeconds
 from ledger.admission.in_use_protection import StorageObjectInUseProtection
 from ledger.admission.limit_ranger import LimitRanger
 from ledger.admission.namespace_lifecycle import NamespaceLifecycle
+from ledger.admission.node_features import NodeDeclaredFeatureValidator
 from ledger.admission.node_taints import TaintNodesByCondition
 from ledger.admission.pod_resize import PodResizeValidator
 from ledger.admission.pod_security import PodSecurity
@@ -58,6 +59,7 @@ PLUGIN_NAMES = (
     "CertificateSubjectRestriction",
     "DefaultIngressClass",
     "PodTopologyLabels",
+    "NodeDeclaredFeatureValidator",
     "PodResizeValidator",
     "MutatingAdmissionPolicy",
     "MutatingAdmissionWebhook",
@@ -189,6 +191,7 @@ def default_plugins(
         CertificateSubjectRestriction(),
         DefaultIngressClass(),
         PodTopologyLabels(),
+        NodeDeclaredFeatureValidator(),
         PodResizeValidator(),
         *([MutatingAdmissionPolicy(server)] if server is not None else ()),
         *([MutatingAdmissionWebhook(webhooks)] if webhooks is not None else ()),

@@ -1,4 +1,4 @@
-"""Resizing a pod on its node: what fits, what does not, and where it cannot be done."""
+"""Resizing a pod on its node: what fits, what does not, where it cannot be done, and what a node must say it can do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 import trio
 
-from ledger.apimachinery.resource import GVR, Object
+from ledger.admission.api import Attributes
+from ledger.admission.node_features import NEEDS, NodeDeclaredFeatureValidator
+from ledger.apimachinery.http import User
+from ledger.apimachinery.resource import GVR, GroupResource, Key, Object
 from ledger.apimachinery.status import StatusError
 from ledger.controllers.client import Client
 from tests.controllers.ledger import PODS, Ledger
@@ -63,3 +66,53 @@ def test_what_a_node_can_hold(
         assert (error.code, error.reason) == (403, "Forbidden")
         assert error.message.startswith('pods "p" is forbidden: ') and error.message.endswith(message)
         assert error.details is not None and error.details["causes"] == [{"reason": cause}]
+
+
+def volume(limit: str, medium: str = "Memory") -> Object:
+    return {"name": "v", "emptyDir": {"medium": medium, "sizeLimit": limit}}
+
+
+@pytest.mark.parametrize("old, new, needed", [
+    ({}, {}, []),
+    ({"containers": [1]}, {"containers": [2]}, []),
+    ({}, {"resources": {"requests": SMALL}}, ["InPlacePodLevelResourcesVerticalScaling"]),
+    ({"initContainers": [{"name": "i"}]}, {"initContainers": [{"name": "i", "resources": {"requests": SMALL}}]},
+     ["InPlacePodVerticalScalingInitContainers"]),
+    ({"initContainers": [{"name": "i", "restartPolicy": "Always"}]},
+     {"initContainers": [{"name": "i", "restartPolicy": "Always", "resources": {"requests": SMALL}}]}, []),
+    ({"volumes": [volume("1Gi")]}, {"volumes": [volume("2Gi")]}, ["InPlacePodVerticalScalingMemoryBackedVolumes"]),
+    ({"volumes": [volume("1Gi")]}, {"volumes": [volume("1024Mi")]}, []),
+    ({"volumes": [volume("1Gi", "")]}, {"volumes": [volume("2Gi", "")]}, []),
+])  # fmt: skip
+def test_what_a_change_needs_of_the_node(old: Object, new: Object, needed: list[str]) -> None:
+    assert [name for name, needs in NEEDS.items() if needs(old, new)] == needed
+
+
+@pytest.mark.parametrize("declared, message", [
+    (["InPlacePodVerticalScalingInitContainers"], ""),
+    (["Other"], "pod update requires features InPlacePodVerticalScalingInitContainers which are not available on node \"n\""),
+])  # fmt: skip
+def test_a_node_must_declare_what_an_update_needs(declared: list[str], message: str, tmp_path: Path) -> None:
+    outcome: list[StatusError] = []
+
+    async def scenario() -> None:
+        ledger = Ledger(tmp_path)
+        await ledger.user.create(NODES, "", {"metadata": {"name": "n"}, "status": {"declaredFeatures": declared}})
+        specs = [
+            {"nodeName": "n", "initContainers": [{"name": "i", "resources": one}]} for one in ({}, {"requests": SMALL})
+        ]
+        old, new = ({"metadata": {"name": "p", "generation": at}, "spec": spec} for at, spec in enumerate(specs))
+        definition = ledger.scheme.definitions[GroupResource("", "pods")]
+        attributes = Attributes(
+            "UPDATE", definition, definition.versions["v1"], "resize", "ns", "p", new, old, User("me"), False, {}
+        )
+        with ledger.store.view() as view:
+            stored = view.get(Key("", "nodes", "", "n"))
+            assert stored is not None
+            try:
+                NodeDeclaredFeatureValidator().validate(attributes, view)
+            except StatusError as error:
+                outcome.append(error)
+
+    trio.run(scenario)
+    assert [error.message for error in outcome] == ([f'pods "p" is forbidden: {message}'] if message else [])
