@@ -204,7 +204,7 @@ def authorization_modes(text: str) -> tuple[str, ...]:
     modes = commas(text)
     for one in modes:
         if one not in MODES:
-            raise ValueError(f"{one!r} is no mode. Modes: {', '.join(MODES)}")
+            raise ValueError(f"invalid choice: {one!r} (choose from {', '.join(MODES)})")
     if not modes or len(set(modes)) < len(modes):
         raise ValueError("give at least one mode, each once")
     return modes
