@@ -60,11 +60,38 @@ def _union_below(left: FieldSet, right: FieldSet) -> FieldSet:
 
 def difference(left: FieldSet, right: FieldSet) -> FieldSet:
     """Members of `left` that are not members of `right`. What is below a member of `right` stays."""
-    return _combine(left, right, lambda mine, theirs: mine and not theirs, difference, keep=True)
+    if not left or not right:
+        return left
+    result: FieldSet = {}
+    for element, below in left.items():
+        if element == _MARK:
+            continue
+        theirs = right.get(element)
+        if theirs is None:
+            result[element] = below
+        elif not below:
+            if not is_member(theirs):
+                result[element] = MEMBER
+        elif below is not theirs:  # of the same set nothing is left
+            member = is_member(below) and not is_member(theirs)
+            _put(result, element, member, difference(_children(below), _children(theirs)))
+    return result
 
 
 def intersection(left: FieldSet, right: FieldSet) -> FieldSet:
-    return _combine(left, right, lambda mine, theirs: mine and theirs, intersection, keep=False)
+    if not left or not right:
+        return {}
+    result: FieldSet = {}
+    for element, below in left.items():
+        theirs = None if element == _MARK else right.get(element)
+        if theirs is None:
+            continue
+        member = is_member(below) and is_member(theirs)
+        if below and theirs:
+            _put(result, element, member, intersection(_children(below), _children(theirs)))
+        elif member:
+            result[element] = MEMBER
+    return result
 
 
 def recursive_difference(left: FieldSet, right: FieldSet) -> FieldSet:
@@ -78,32 +105,6 @@ def recursive_difference(left: FieldSet, right: FieldSet) -> FieldSet:
             result[element] = below
         elif not is_member(theirs):
             _put(result, element, is_member(below), recursive_difference(_children(below), theirs))
-    return result
-
-
-def _combine(
-    left: FieldSet,
-    right: FieldSet,
-    belongs: Callable[[bool, bool], bool],
-    descend: Callable[[FieldSet, FieldSet], FieldSet],
-    keep: bool,
-) -> FieldSet:
-    """Walks both sets; `keep`: elements that only `left` has are taken over."""
-    if not left or not right:
-        return left if keep else {}
-    result: FieldSet = {}
-    for element, below in left.items():
-        if element == _MARK:
-            continue
-        theirs = right.get(element)
-        if theirs is None:
-            if keep:
-                result[element] = below
-        elif below is theirs and keep:
-            continue  # the same set: nothing of it is left
-        else:
-            member = belongs(is_member(below), is_member(theirs))
-            _put(result, element, member, descend(_children(below), _children(theirs)))
     return result
 
 

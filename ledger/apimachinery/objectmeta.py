@@ -64,8 +64,11 @@ def _validate_lists(meta: Meta, path: str, finalizers: bool) -> list[FieldError]
     return errors
 
 
-def validate_object_meta_update(new: Meta, old: Meta, path: str = "metadata") -> list[FieldError]:
-    """Findings in the metadata of an update. `new` carries the server's own fields already (uid, generation, ...)."""
+def validate_object_meta_update(new: Meta, old: Meta, path: str = "metadata", lists: bool = True) -> list[FieldError]:
+    """Findings in the metadata of an update. `new` carries the server's own fields already (uid, generation, ...).
+
+    `lists` False: `validate_object_meta` has found nothing in `new`, so its labels and the like are fine.
+    """
     errors: list[FieldError] = []
     if old.get("deletionTimestamp") is not None:
         errors += _validate_no_new_finalizers(new, old, f"{path}.finalizers")
@@ -78,7 +81,7 @@ def validate_object_meta_update(new: Meta, old: Meta, path: str = "metadata") ->
     for name, absent in _IMMUTABLE:
         if new.get(name, absent) != old.get(name, absent):
             errors += validate_immutable(new.get(name, absent), old.get(name, absent), f"{path}.{name}")
-    return errors + _validate_lists(new, path, finalizers=False)
+    return errors + _validate_lists(new, path, finalizers=False) if lists else errors
 
 
 # field -> what Go sees where JSON has none

@@ -67,8 +67,9 @@ def generic_name(obj: Object) -> Findings:
     return Findings(validate_object_meta(metadata, bool(metadata.get("namespace")), name_format))
 
 
-def generic_meta_update(obj: Object, old: Object) -> Findings:
-    return Findings(validate_object_meta_update(obj["metadata"], old["metadata"]))
+def generic_meta_update(obj: Object, old: Object, lists: bool = True) -> Findings:
+    """`lists` False: `generic_meta` has found nothing in `obj`."""
+    return Findings(validate_object_meta_update(obj["metadata"], old["metadata"], lists=lists))
 
 
 def template_meta(found: Findings, meta: Mapping[str, Any], path: str) -> None:

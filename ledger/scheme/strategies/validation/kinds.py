@@ -196,7 +196,7 @@ def validate_update(
     else:
         validate = rules.subresources.get(subresource, rules.update)
     found = generic_meta(definition, obj)
-    found += generic_meta_update(obj, old)
+    found += generic_meta_update(obj, old, lists=bool(found))
     found += validate(definition, obj, old, context)
     declared = _declared(definition, obj, old, context)
     return [*_each_once(definition, found.besides(declared)), *declared] if found or declared else []
