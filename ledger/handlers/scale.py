@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ledger.apimachinery import field as fields
 from ledger.apimachinery.http import Response
-from ledger.apimachinery.resource import Object
+from ledger.apimachinery.resource import Object, Schema
 from ledger.apimachinery.status import StatusError, bad_request, invalid, not_found
 from ledger.handlers.api import Api, warn
 from ledger.handlers.patch import patch_type_of
@@ -17,6 +17,7 @@ from ledger.registry.patching import check_patch, patcher
 from ledger.registry.registry import Call, Transform
 from ledger.registry.scales import SCALE, scale_of
 from ledger.scheme.definition import ScalePaths
+from ledger.scheme.schemas import resolved_definitions
 
 UNSET_REPLICAS = -(1 << 31)  # what a patch finds where a custom resource says nothing (scaleUpdatedObjectInfo)
 
@@ -59,7 +60,7 @@ async def _patch(api: Api, call: Call) -> tuple[WriteOptions, Transform]:
     if patch_type in APPLY_CONTENT_TYPES:
         return options, _apply(api, call, body, options)
     check_patch(body)
-    change, complaints = patcher(patch_type, body, {}, options.field_validation != "Ignore")
+    change, complaints = patcher(patch_type, body, _schema(), options.field_validation != "Ignore")
     warn(call.request, complaints)
 
     def transform(live: Object | None, _view: View) -> Object:
@@ -71,6 +72,10 @@ async def _patch(api: Api, call: Call) -> tuple[WriteOptions, Transform]:
         return _scaled(call, live, wanted)
 
     return options, transform
+
+
+def _schema() -> Schema:
+    return resolved_definitions()["io.k8s.api.autoscaling.v1.Scale"]
 
 
 def _apply(api: Api, call: Call, body: bytes, options: WriteOptions) -> Transform:

@@ -93,6 +93,21 @@ def test_options_that_are_none_say_only_what_is_wrong(server: Served, body: str,
     assert (status, answer["message"]) == (400, message)
 
 
+@pytest.mark.parametrize("content_type, body", [
+    ("strategic-merge-patch+json", {"metadata": {"name": "d"}, "spec": {"replicas": 4}}),
+    ("merge-patch+json", {"spec": {"replicas": 4}}),
+    ("json-patch+json", [{"op": "replace", "path": "/spec/replicas", "value": 4}]),
+])  # fmt: skip
+def test_a_scale_takes_patches_of_every_type(server: Served, content_type: str, body: Any) -> None:
+    deployments = "/apis/apps/v1/namespaces/default/deployments"
+    pods = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"replicas": 1, "selector": {"matchLabels": {"a": "b"}}, "template": pods}
+    server.ask(f"POST {deployments}", {"metadata": {"name": "d"}, "spec": spec})
+    status, scale = ask_raw(server, "PATCH", f"{deployments}/d/scale", body, f"application/{content_type}")
+    assert (status, scale["spec"]) == (200, {"replicas": 4})
+    server.ask(f"DELETE {deployments}/d?propagationPolicy=Background")
+
+
 def test_a_custom_resource_without_replicas_can_be_given_some(server: Served) -> None:
     names = {"plural": "widgets", "kind": "Widget"}
     scale = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
