@@ -76,7 +76,8 @@ class Request:
     ]  # the whole body; repeated calls give the same bytes; raises StatusError 413
     client: str = ""  # address of the peer, without the port
     http_version: str = "1.1"
-    peer_certificate: bytes | None = None  # DER, already verified by TLS against the client CA; None without one
+    peer_certificate: bytes | None = None  # DER, already verified by TLS against the client CAs; None without one
+    peer_signer: bytes | None = None  # DER of the CA certificate that its chain ends at
     scheme: str = "https"
     peer_certificate_error: str = ""  # why the client's certificate was not accepted (kube-apiserver answers 401)
     # For who passes the body on instead of reading it: its next part as it arrives, b"" at its end, without a limit on

@@ -1,7 +1,8 @@
-"""Joins the authenticators: client certificate, then bearer token, then nobody in particular.
+"""Joins the authenticators: front proxy, client certificate, bearer token, and nobody in particular.
 
     credentials                    outcome
     none                           system:anonymous, when allowed
+    a front proxy's certificate    the user that its headers name
     a good certificate             its user, whatever token comes with it
     a good token                   its user
     a bad token or certificate     401, never anonymous: a typo must not look like a missing permission
@@ -24,6 +25,7 @@ from ledger.auth.api import (
     Unauthenticated,
     in_everybody,
 )
+from ledger.auth.front_proxy import FrontProxy, front_proxy_authenticator
 from ledger.auth.x509 import authenticate_certificate
 
 _NOBODY = Authenticated(User(ANONYMOUS, groups=(UNAUTHENTICATED,)))
@@ -31,15 +33,29 @@ _SPACE_WARNING = "the provided Authorization header contains extra space before 
 
 
 def request_authenticator(
-    tokens: Sequence[AuthenticateToken], *, audiences: tuple[str, ...] = (), anonymous: bool = True
+    tokens: Sequence[AuthenticateToken],
+    *,
+    audiences: tuple[str, ...] = (),
+    anonymous: bool = True,
+    front_proxy: FrontProxy | None = None,
+    client_signers: frozenset[bytes] | None = None,
 ) -> Authenticate:
-    """What the Authentication filter asks; `audiences` are the server's own."""
+    """What the Authentication filter asks; `audiences` are the server's own.
+
+    `client_signers`: the CAs (DER) whose certificates are a client's identity; None: all that TLS verifies against.
+    """
     authenticate_token = token_authenticator(tokens)
+    authenticate_proxied = front_proxy_authenticator(front_proxy) if front_proxy else None
 
     def authenticate(request: Request) -> Authenticated | None:
         refusals: list[str] = []
         try:
-            found = authenticate_certificate(request)
+            if authenticate_proxied is not None and (found := authenticate_proxied(request)) is not None:
+                return in_everybody(found)
+        except Unauthenticated as refusal:
+            refusals.append(str(refusal))
+        try:
+            found = authenticate_certificate(request, client_signers)
             if found is not None:
                 return found
         except Unauthenticated as refusal:

@@ -3,6 +3,8 @@
     DIR/ca.crt ca.key                  signs the other two; clients trust it
     DIR/apiserver.crt apiserver.key    what the server shows; made again when it does not name all it should
     DIR/admin.crt admin.key            system:masters, for the admin kubeconfig
+    DIR/front-proxy-ca.crt .key        signs the next one; extension servers trust it
+    DIR/front-proxy-client.crt .key    what we show to extension servers
     DIR/sa.key                         signs service account tokens
 
 Files are mode 0600 from their first byte, and are moved into place whole, so that a crash leaves either none or all of
@@ -27,6 +29,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ledger.auth.api import SUPERUSERS
 
+FRONT_PROXY = "front-proxy-client"  # the common name that extension servers are told to trust
 _CLOCKS_DIFFER = timedelta(minutes=5)  # certificates are good a little before they are made
 _CA_AGE, _LEAF_AGE, _RENEWED_BEFORE = timedelta(days=3650), timedelta(days=365), timedelta(days=30)
 _SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
@@ -48,6 +51,8 @@ class Credentials:
     serving: Pair
     admin: Pair
     service_account_key: Path
+    front_proxy_ca: Pair
+    front_proxy: Pair
 
 
 def ensure_credentials(
@@ -71,10 +76,17 @@ def ensure_credentials(
     if not _is_good(admin, ca_certificate, moment, []):
         subject = _name("kubernetes-admin", SUPERUSERS)
         _write_pair(admin, *_make_leaf(ca_certificate, ca_key, subject, ExtendedKeyUsageOID.CLIENT_AUTH, moment, []))
+    proxy_ca, proxy = _pair(directory, "front-proxy-ca"), _pair(directory, "front-proxy-client")
+    if not (proxy_ca.certificate.exists() and proxy_ca.key.exists()):
+        _write_pair(proxy_ca, *_make_ca(moment, "ledger-front-proxy-ca"))
+    proxy_ca_certificate, proxy_ca_key = _load_pair(proxy_ca)
+    if not _is_good(proxy, proxy_ca_certificate, moment, []):
+        subject, usage = _name(FRONT_PROXY), ExtendedKeyUsageOID.CLIENT_AUTH
+        _write_pair(proxy, *_make_leaf(proxy_ca_certificate, proxy_ca_key, subject, usage, moment, []))
     service_account_key = directory / "sa.key"
     if not service_account_key.exists():
         _write(service_account_key, _key_pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)))
-    return Credentials(ca, serving, admin, service_account_key)
+    return Credentials(ca, serving, admin, service_account_key, proxy_ca, proxy)
 
 
 def serving_names(service_ip: str, names: Sequence[str] = ()) -> list[str]:
@@ -87,9 +99,9 @@ def _pair(directory: Path, name: str) -> Pair:
     return Pair(directory / f"{name}.crt", directory / f"{name}.key")
 
 
-def _make_ca(now: datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+def _make_ca(now: datetime, common_name: str = "ledger-ca") -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     key = ec.generate_private_key(ec.SECP256R1())
-    name = _name("ledger-ca")
+    name = _name(common_name)
     builder = _builder(name, name, key, now, _CA_AGE)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     builder = builder.add_extension(_key_usage(signs_certificates=True), critical=True)

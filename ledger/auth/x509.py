@@ -16,13 +16,16 @@ _UID = ObjectIdentifier("1.3.6.1.4.1.57683.2")
 _CACHE_ENTRIES = 1024
 
 
-def authenticate_certificate(request: Request) -> Authenticated | None:
+def authenticate_certificate(request: Request, signers: frozenset[bytes] | None = None) -> Authenticated | None:
     """The user of the connection's certificate; None without one, or without a common name.
 
-    Raises Unauthenticated for a certificate that TLS took but our client CA did not sign, or with an odd UID.
+    `signers`: the CAs (DER) that sign clients; None: all that TLS knows. Raises Unauthenticated for a certificate that
+    TLS took but none of them signed, or with an odd UID.
     """
     if request.peer_certificate_error:
         raise Unauthenticated(request.peer_certificate_error)
+    if signers is not None and request.peer_certificate and request.peer_signer not in signers:
+        raise Unauthenticated("x509: certificate signed by unknown authority")
     return _user_of(request.peer_certificate) if request.peer_certificate else None
 
 

@@ -30,6 +30,13 @@ from ledger.server.controllers import CONTROLLERS
 from ledger.server.plugins import PLUGIN_NAMES
 
 MODES = ("RBAC", "Webhook", "AlwaysAllow", "AlwaysDeny")
+REQUEST_HEADER_FLAGS = (
+    ("allowed-names", "front-proxy-client", "common names that front proxies may have; empty: any"),
+    ("username-headers", "X-Remote-User", "headers in which a front proxy says who asks"),
+    ("uid-headers", "", "and their uid"),
+    ("group-headers", "X-Remote-Group", "and their groups"),
+    ("extra-headers-prefix", "X-Remote-Extra-", "and what else is known of them"),
+)
 DEFAULT_DATA_DIR = "~/.local/share/ledger"
 SERVICE_IPS_MIN = 8  # as kube-apiserver wants it
 QUIET_S = 1.0  # what is done sooner needs no progress bar
@@ -85,6 +92,8 @@ def parse(argv: list[str]) -> Config:
         parser.error("--kubelet-client-certificate and --kubelet-client-key go together")
     if ("Webhook" in given.authorization_mode) != bool(given.authorization_webhook_config_file):
         parser.error("--authorization-mode=Webhook and --authorization-webhook-config-file go together")
+    if bool(given.proxy_client_cert_file) != bool(given.proxy_client_key_file):
+        parser.error("--proxy-client-cert-file and --proxy-client-key-file go together")
     for name in given.controllers:
         if name.lstrip("-") not in ("*", "none", *CONTROLLERS):
             parser.error(f"--controllers: there is no {name!r}. Controllers: {', '.join(CONTROLLERS)}")
@@ -128,6 +137,15 @@ def parse(argv: list[str]) -> Config:
         kubelet_client_key=given.kubelet_client_key,
         kubelet_certificate_authority=given.kubelet_certificate_authority,
         kubelet_preferred_address_types=given.kubelet_preferred_address_types,
+        proxy_client_cert_file=given.proxy_client_cert_file,
+        proxy_client_key_file=given.proxy_client_key_file,
+        enable_aggregator_routing=given.enable_aggregator_routing,
+        requestheader_client_ca_file=given.requestheader_client_ca_file,
+        requestheader_allowed_names=given.requestheader_allowed_names,
+        requestheader_username_headers=given.requestheader_username_headers,
+        requestheader_uid_headers=given.requestheader_uid_headers,
+        requestheader_group_headers=given.requestheader_group_headers,
+        requestheader_extra_headers_prefix=given.requestheader_extra_headers_prefix,
     )
 
 
@@ -179,6 +197,13 @@ def _parser() -> Parser:
     add("--kubelet-preferred-address-types", default=",".join(ADDRESS_TYPES), type=commas, metavar="TYPE,...",
         help="which of a node's addresses to use: the first of these that it has")  # fmt: skip
     add_retention_flags(parser)
+    add("--proxy-client-cert-file", type=readable_file, metavar="FILE", help="what we show to extension servers")
+    add("--proxy-client-key-file", type=readable_file, metavar="FILE", help="its key")
+    parser.flag("--enable-aggregator-routing", True, "reach extension servers at endpoints, not at cluster IPs")
+    add("--requestheader-client-ca-file", type=readable_file, metavar="FILE",
+        help="who signs the certificates of front proxies; else a CA of our own")  # fmt: skip
+    for name, default, what in REQUEST_HEADER_FLAGS:
+        add(f"--requestheader-{name}", default=default, type=commas, metavar="NAME,...", help=what)
     parser.flag("--read-only", False, "serve what the log holds; refuse writes")
     return parser
 

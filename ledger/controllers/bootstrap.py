@@ -38,7 +38,8 @@ async def bootstrap(
 ) -> int:
     """Creates what is missing and returns how many objects that were.
 
-    `facts` fills the placeholders: service_ip, service_cidr, advertise_ip, port (a number), client_ca (PEM).
+    `facts` fills the placeholders: service_ip, service_cidr, advertise_ip, port (a number), client_ca and
+    requestheader_ca (PEM).
     """
     now = clock()
     values = {**facts, "time": rfc3339(now), "date": rfc3339(now)[:10]}

@@ -35,6 +35,7 @@ CORS = frozenset({
     "access-control-allow-credentials", "access-control-allow-headers", "access-control-allow-methods",
     "access-control-allow-origin",
 })  # fmt: skip
+NO_REDIRECTS = b"the backend attempted to redirect this request, which is not permitted"
 Pairs = list[tuple[str, str]]
 
 
@@ -46,7 +47,9 @@ class Backend:
     path: str  # decoded
     query: str  # as it is sent
     host: str = ""  # the Host header; empty: what the client sent
-    named: bool = False  # tell the server its own address, and put it into the links of its pages
+    named: bool = (
+        False  # an extension server: told its own address, which stands in the links of its pages; no redirects
+    )
     wrap: bool = True  # turn links and redirects, drop CORS headers; what is not wrapped must be an upgrade
     method: str = ""  # empty: the client's
     no_answer: Callable[[str], StatusError] = lambda why: unavailable(f"error trying to reach service: {why}")
@@ -76,6 +79,8 @@ async def forward(caller: Caller, request: Request, backend: Backend) -> Respons
     links = Links.between(request, backend)
     headers = [("Host", backend.host or request.headers.get("host")), *_end_to_end(request.headers, request.client)]
     headers += links.forwarded_headers()
+    if "trailers" in request.headers.get("te"):
+        headers.append(("Te", "trailers"))
     body = None
     if request.read_piece is not None:
         given = request.headers.get("content-length")
@@ -101,14 +106,17 @@ def _end_to_end(headers: Headers, client: str) -> Pairs:
     """What is meant for the other server, and whom it is from."""
     named = {option.strip().lower() for value in headers.get_all("connection") for option in value.split(",")}
     dropped = HOP_BY_HOP | named | {"host", "content-length", "x-forwarded-for", "expect"}
-    return [(name, value) for name, value in headers if name not in dropped] + _forwarded_for(headers, client)
+    return [(name, value) for name, value in headers if name not in dropped] + forwarded_for(headers, client)
 
 
-def _forwarded_for(headers: Headers, client: str) -> Pairs:
+def forwarded_for(headers: Headers, client: str) -> Pairs:
     return [("X-Forwarded-For", ", ".join([*headers.get_all("x-forwarded-for"), client]))] if client else []
 
 
 async def _passed_back(exchange: Exchange, request: Request, links: Links) -> Response:
+    if links.backend.named and 300 <= exchange.status < 400 and exchange.header("location"):
+        exchange.abort()  # a server that is trusted with identities must not send them elsewhere
+        return Response(502, [("content-type", "text/plain; charset=utf-8")], NO_REDIRECTS)
     headers = [pair for pair in exchange.headers if pair[0] not in HOP_BY_HOP | CORS | {"content-length"}]
     response = Response(exchange.status, headers, length=exchange.length, passed_on=True, release=exchange.close)
     response.endless = request.info is not None and request.info.verb == "watch"
@@ -197,7 +205,7 @@ class Links:
         return cls(prefix, "", "", backend, host)
 
     def forwarded_headers(self) -> Pairs:
-        path = self.backend.path
+        path = self.backend.path or "/"
         uri = gopaths.join(self.prefix, gopaths.escaped(path)) + ("/" if path.endswith("/") else "")
         headers = [("X-Forwarded-Uri", uri)]
         headers += [("X-Forwarded-Host", self.host)] if self.host else []
@@ -225,7 +233,7 @@ async def _upgrade(caller: Caller, request: Request, backend: Backend) -> Respon
     """Asks the other server to switch protocols; when it does, the two connections become one."""
     kept = [(name, value) for name, value in request.headers if name not in _REFRAMED]
     headers = [("Host", backend.host or request.headers.get("host")), *kept]
-    headers += _forwarded_for(request.headers, request.client)
+    headers += forwarded_for(request.headers, request.client)
     given = await request.read_body()
     method = backend.method or request.method
     try:
@@ -266,23 +274,34 @@ async def refusal(exchange: Exchange) -> Response:
     return Response(exchange.status, headers)
 
 
+class Quiet:
+    """Notices when nothing has moved for `IDLE_S`, whichever way."""
+
+    def __init__(self) -> None:
+        self._last = trio.current_time()
+
+    def moved(self) -> None:
+        self._last = trio.current_time()
+
+    async def receive(self, source: Callable[[], Awaitable[bytes]]) -> bytes:
+        """What the source gives; b"" as well when nothing has moved for too long."""
+        while trio.current_time() < self._last + IDLE_S:
+            with trio.move_on_at(self._last + IDLE_S) as idle:
+                data = await source()
+            if not idle.cancelled_caught:
+                self.moved()
+                return data
+        return b""
+
+
 async def join(client: Duplex, server: Duplex) -> None:
-    """Carries bytes both ways until one side ends, or nothing has moved for `IDLE_S`."""
-    moved = trio.current_time()
+    """Carries bytes both ways until one side ends, or nothing has moved for long."""
+    quiet = Quiet()
 
     async def carry(source: Duplex, sink: Duplex) -> None:
-        nonlocal moved
         try:
-            while True:
-                with trio.move_on_at(moved + IDLE_S) as idle:
-                    data = await source.receive()
-                if not idle.cancelled_caught:
-                    if not data:
-                        break
-                    moved = trio.current_time()
-                    await sink.send(data)
-                elif trio.current_time() >= moved + IDLE_S:  # the other direction did not move either
-                    break
+            while data := await quiet.receive(source.receive):
+                await sink.send(data)
         except PeerGone:
             pass  # the other side is told by ending it as well
         nursery.cancel_scope.cancel()

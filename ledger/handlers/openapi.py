@@ -11,10 +11,12 @@ import functools
 import gzip
 from collections.abc import Callable
 
+import orjson
 import trio
 
 from ledger.apimachinery.http import Handler, Request, Response
 from ledger.apimachinery.negotiation import JSON
+from ledger.handlers.aggregation import Aggregation
 from ledger.handlers.documents import TEXT, accepted
 from ledger.registry.options import query_of
 from ledger.scheme import openapi, openapi_v2
@@ -23,39 +25,65 @@ from ledger.scheme.scheme import Scheme
 _YEAR_S = 365 * 24 * 3600
 
 
-def openapi_handler(scheme: Callable[[Request], Scheme]) -> Handler:
-    """Answers whatever is under /openapi. The first request after a change of the scheme builds the document."""
+def openapi_handler(scheme: Callable[[Request], Scheme], aggregation: Aggregation | None = None) -> Handler:
+    """Answers whatever is under /openapi. The first request after a change of the scheme builds the document.
+
+    What extension servers publish is part of it, but for requests about the past.
+    """
+    merged = openapi_v2.Merged()
 
     async def describe(request: Request) -> Response:
         assert request.info is not None
         path, now = request.info.path, scheme(request)
+        others = None if aggregation is None or request.info.moment else aggregation
+        services = None if others is None else others.services
         if path == "/openapi/v2":
-            return await _v2(request, now)
+            documents = () if services is None else tuple(document for _, document in services.documents())
+            changes = 0 if services is None else services.changes
+            return await _v2(request, lambda form: merged.of(now, form, documents, changes))
         if path == "/openapi/v3":
             body = await trio.to_thread.run_sync(openapi.index, now)
+            if services is not None and (addresses := _foreign(services.v3_addresses(), now)):
+                body = _with_addresses(body, addresses)
             return Response(200, [("content-type", "text/plain; charset=utf-8")], body)
         if path.startswith("/openapi/v3/"):
-            return await _v3(request, now, path.removeprefix("/openapi/v3/"))
+            name = path.removeprefix("/openapi/v3/")
+            server = None if services is None or name in openapi.names(now) else services.v3_server(name)
+            if others is not None and server is not None:
+                return await others(request, server)
+            return await _v3(request, now, name)
         return Response(404, TEXT, b"404 page not found\n")
 
     return describe
 
 
-# What /openapi/v2 is asked for, and the function that makes it; the name with an @ is an older one for the same.
+# What /openapi/v2 is asked for, and the form that answers it; the name with an @ is an older one for the same.
 _PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 _V2_FORMATS = {
-    JSON: (JSON, openapi_v2.swagger),
-    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf": (_PROTOBUF, openapi_v2.gnostic),
-    _PROTOBUF: (_PROTOBUF, openapi_v2.gnostic),
+    JSON: (JSON, "json"),
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf": (_PROTOBUF, "protobuf"),
+    _PROTOBUF: (_PROTOBUF, "protobuf"),
 }
 
 
-async def _v2(request: Request, scheme: Scheme) -> Response:
+def _foreign(addresses: dict[str, str], scheme: Scheme) -> dict[str, str]:
+    """Without the documents that we have ourselves: no extension server speaks for them."""
+    own = set(openapi.names(scheme))
+    return {name: url for name, url in addresses.items() if name not in own}
+
+
+def _with_addresses(index: bytes, addresses: dict[str, str]) -> bytes:
+    """The index of v3 documents with those of others."""
+    paths = orjson.loads(index)["paths"] | {name: {"serverRelativeURL": url} for name, url in addresses.items()}
+    return openapi.go_json({"paths": dict(sorted(paths.items()))})
+
+
+async def _v2(request: Request, made: Callable[[str], openapi_v2.Swagger]) -> Response:
     vary = [("vary", "Accept-Encoding"), ("vary", "Accept")]
     for clause in accepted(request):
-        for asked, (media_type, make) in _V2_FORMATS.items():
+        for asked, (media_type, form) in _V2_FORMATS.items():
             if clause.names(asked):
-                found = await trio.to_thread.run_sync(make, scheme)
+                found = await trio.to_thread.run_sync(made, form)
                 headers = [("content-type", media_type), *vary]
                 answer = _unless_known(request, found.etag, headers, found.body)
                 if answer.body and "gzip" in request.headers.get("accept-encoding"):

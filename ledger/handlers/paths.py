@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from ledger.apimachinery.http import Handler, Request, Response
 
-NOT_FOUND = b"404 page not found\n"
 Maybe = Callable[[Request], Awaitable[Response | None]]
 
 
@@ -28,5 +27,10 @@ class Paths:
 
 
 def page_not_found() -> Response:
+    return plain_text(404, "404 page not found")
+
+
+def plain_text(code: int, text: str) -> Response:
+    """Go's http.Error."""
     headers = [("content-type", "text/plain; charset=utf-8"), ("x-content-type-options", "nosniff")]
-    return Response(404, headers, NOT_FOUND)
+    return Response(code, headers, text.encode() + b"\n")

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
+import trio
+
 from ledger.apimachinery import field as fields
 from ledger.apimachinery.field import FieldError
-from ledger.apimachinery.http import PeerGone, Request, Response, Write
+from ledger.apimachinery.http import Duplex, PeerGone, Request, Response, Write
 from ledger.apimachinery.resource import GroupResource
 from ledger.apimachinery.status import StatusError, bad_request, internal_error, invalid
+from ledger.apimachinery.websocket import BINARY, TEXT, acceptance, chosen, is_websocket, protocols_of
 from ledger.handlers.api import Api
 from ledger.handlers.containers import container_of
-from ledger.handlers.forwarding import is_upgrade, plain_error
+from ledger.handlers.forwarding import plain_error
 from ledger.handlers.kubelets import Outside
 from ledger.handlers.resources import Verb
+from ledger.handlers.websockets import WebSocket
 from ledger.outbound.exchange import Exchange
 from ledger.outbound.refusal import CallFailed
 from ledger.registry.options import Query, boolean, integer, query_of, text
@@ -23,6 +28,7 @@ from ledger.registry.registry import Call
 NEGATIVE = "must be greater than or equal to 0"
 TOO_SMALL = "must be greater than 0"
 REFUSAL_BYTES_MAX = 50_000  # of a kubelet's error
+WEBSOCKET_PROTOCOLS = ("binary.k8s.io", "base64.binary.k8s.io")
 LOGS = GroupResource("", "pods/log")
 
 
@@ -63,16 +69,46 @@ async def _answer(request: Request, exchange: Exchange, name: str, url: str) -> 
         exchange.abort()
         raise
 
+    if is_websocket(request.headers):
+        return _over_websocket(request, exchange)
+
     async def stream(write: Write) -> None:
         while piece := await exchange.read():
             await write(piece)
 
     follows = bool(boolean(query_of(request), "follow"))
     headers = [("content-type", "text/plain")]
-    if is_upgrade(request) and request.headers.get("upgrade").lower() == "websocket":
-        exchange.abort()
-        raise bad_request("logs are served as plain text: ask without an upgrade")
     return Response(200, headers, stream=stream, endless=follows, passed_on=True, release=exchange.close)
+
+
+def _over_websocket(request: Request, exchange: Exchange) -> Response:
+    """An empty message, then a message for each piece (wsstream.Reader in k8s.io/streaming)."""
+    protocol = chosen(protocols_of(request.headers) or [""], ("", *WEBSOCKET_PROTOCOLS))
+    if protocol is None:
+        exchange.abort()
+        return Response(403, [])
+    in_text = protocol == WEBSOCKET_PROTOCOLS[1]
+
+    async def tunnel(connection: Duplex) -> None:
+        client = WebSocket(connection)
+
+        async def send(piece: bytes) -> None:
+            await client.send(b64encode(piece) if in_text else piece, TEXT if in_text else BINARY)
+
+        async def until_closed() -> None:
+            while await client.receive() is not None:
+                pass  # a client has nothing to say here
+            nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(until_closed)
+            await send(b"")
+            while piece := await exchange.read():
+                await send(piece)
+            await client.close()
+            nursery.cancel_scope.cancel()
+
+    return Response(101, acceptance(request.headers, protocol), tunnel=tunnel, release=exchange.abort)
 
 
 async def _refused(exchange: Exchange, name: str) -> StatusError:
@@ -101,7 +137,9 @@ def server_response(code: int, resource: GroupResource, name: str, said: str) ->
     elif not message:
         message = f"the server responded with the status code {code} but did not return more information"
     if resource.resource:
-        message = f"{message} ({resource} {name})" if name else f"{message} ({resource})"
+        message = (
+            f"{message} ( {resource} {name})" if name else f"{message} ( {resource})"
+        )  # before it a verb: none here
     details = {"name": name, "kind": resource.resource}
     return StatusError(code, reason, message, {key: value for key, value in details.items() if value})
 
@@ -151,6 +189,8 @@ def _seconds(moment: str) -> str:
 def _check(name: str, query: Query) -> None:
     """ValidatePodLogOptions in k8s.io/kubernetes."""
     errors: list[FieldError] = []
+    if query.get("stream"):
+        errors.append(fields.forbidden("stream", "may not be specified"))
     tail, limit, since = (integer(query, one) for one in ("tailLines", "limitBytes", "sinceSeconds"))
     if tail is not None and tail < 0:
         errors.append(fields.invalid("tailLines", tail, NEGATIVE))

@@ -138,7 +138,7 @@ def _no_such_port(port: str) -> StatusError:
 
 
 def _is_number(port: str) -> bool:
-    return port.isascii() and port.isdigit()
+    return port.isascii() and port.isdigit() and int(port) < 1 << 63
 
 
 def _is_a_pods(outside: Outside, namespace: str, endpoint: dict[str, Any]) -> bool:

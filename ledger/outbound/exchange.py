@@ -267,7 +267,7 @@ class Exchange:
             try:
                 event = self._http.next_event()
             except h11.RemoteProtocolError as error:
-                if "closed connection" in str(error):
+                if "closed connection" in str(error) or "ConnectionClosed" in str(error):
                     raise PeerGone("unexpected EOF" if self._begun else "EOF") from None
                 text = f"net/http: HTTP/1.x transport connection broken: malformed HTTP response: {error}"
                 raise PeerGone(text) from None

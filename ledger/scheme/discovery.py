@@ -27,16 +27,16 @@ def api_versions(server_address: str) -> Object:
 @functools.lru_cache(maxsize=4)
 def api_group_list(scheme: Scheme) -> Object:
     """/apis: every group but the core group."""
-    groups = [_group(group) for group in scheme.groups() if group.name]
+    groups = [group_entry(group) for group in scheme.groups() if group.name]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
 
 def api_group(group: Group) -> Object:
     """/apis/GROUP"""
-    return {"kind": "APIGroup", "apiVersion": "v1", **_group(group)}
+    return {"kind": "APIGroup", "apiVersion": "v1", **group_entry(group)}
 
 
-def _group(group: Group) -> dict[str, Any]:
+def group_entry(group: Group) -> dict[str, Any]:
     versions = [{"groupVersion": f"{group.name}/{version}", "version": version} for version in group.versions]
     return {"name": group.name, "versions": versions, "preferredVersion": versions[0]}
 
@@ -103,21 +103,25 @@ def aggregated(scheme: Scheme, core: bool) -> tuple[Object, str]:
     """
     groups = [group for group in scheme.groups() if (not group.name) == core]
     items = [_aggregated_group(scheme, group) for group in sorted(groups, key=lambda one: (-one.priority, one.name))]
+    return discovery_list(items)
+
+
+def discovery_list(items: list[dict[str, Any]]) -> tuple[Object, str]:
+    """An APIGroupDiscoveryList and its ETag without quotes."""
     hashed = {"metadata": {}, "items": items}
     etag = hashlib.sha512(orjson.dumps(hashed)).hexdigest().upper()
     return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", **hashed}, etag
 
 
 def _aggregated_group(scheme: Scheme, group: Group) -> dict[str, Any]:
-    versions = [
-        {
-            "version": version,
-            "resources": [_aggregated_resource(*served) for served in scheme.resources(group.name, version)],
-            "freshness": "Current",
-        }
-        for version in group.versions
-    ]
+    versions = [version_entry(scheme, group.name, version) for version in group.versions]
     return {"metadata": _present(name=group.name), "versions": versions}
+
+
+def version_entry(scheme: Scheme, group: str, version: str) -> dict[str, Any]:
+    """What is served here in one group-version."""
+    resources = [_aggregated_resource(*served) for served in scheme.resources(group, version)]
+    return {"version": version, "resources": resources, "freshness": "Current"}
 
 
 def _aggregated_resource(definition: ResourceDefinition, version: Version) -> dict[str, Any]:

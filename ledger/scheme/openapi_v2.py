@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ledger.apimachinery.resource import Schema
-from ledger.scheme import openapi, openapi_gnostic
+from ledger.apimachinery.resource import Object, Schema
+from ledger.scheme import openapi, openapi_gnostic, openapi_merge
 from ledger.scheme.data_files import load_json
 from ledger.scheme.openapi import go_json
 from ledger.scheme.openapi_paths import META
@@ -52,6 +53,24 @@ def swagger(scheme: Scheme) -> Swagger:
 def gnostic(scheme: Scheme) -> Swagger:
     """The document as protobuf."""
     return _hashed(openapi_gnostic.encode(build(scheme)))
+
+
+class Merged:
+    """The document with what others publish. Made again when `changes`, or the scheme, is another."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[Scheme, int, Swagger]] = {}
+
+    def of(self, scheme: Scheme, form: str, others: Sequence[Object], changes: int) -> Swagger:
+        """`form`: "json" or "protobuf"."""
+        if not others:
+            return swagger(scheme) if form == "json" else gnostic(scheme)
+        made = self._made.get(form)
+        if made is None or made[:2] != (scheme, changes):
+            document = openapi_merge.merged(build(scheme), others)
+            body = go_json(document) if form == "json" else openapi_gnostic.encode(document)
+            made = self._made[form] = (scheme, changes, _hashed(body))
+        return made[2]
 
 
 def _hashed(body: bytes) -> Swagger:

@@ -17,7 +17,7 @@ from ledger.scheme.definition import ResourceDefinition, Version
 from ledger.scheme.runtime_config import RuntimeConfig
 
 # What the APIService of a CRD's version gets (crdregistration controller in pkg/controlplane/controller).
-_CUSTOM = GroupVersion("", "", group_priority=1000, version_priority=100)
+CUSTOM_PRIORITIES = GroupVersion("", "", group_priority=1000, version_priority=100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _groups(served: Iterable[GVR]) -> tuple[Group, ...]:
         versions.setdefault(gvr.group, set()).add(gvr.version)
 
     def of(group: str, version: str) -> GroupVersion:
-        return known.get((group, version), _CUSTOM)
+        return known.get((group, version), CUSTOM_PRIORITIES)
 
     def place(group: str) -> tuple[bool, int, str]:
         return min(

@@ -20,7 +20,7 @@ from ledger.admission.resource_quota import ResourceQuota
 from ledger.admission.webhooks.index import RESOURCES as WEBHOOK_RESOURCES
 from ledger.admission.webhooks.index import Webhooks
 from ledger.admission.webhooks.matching import Server as WebhookServer
-from ledger.apimachinery.http import Handler, Request
+from ledger.apimachinery.http import Handler
 from ledger.apimachinery.resource import GVK, GroupResource, Key, Object
 from ledger.auth.api import Authorize
 from ledger.auth.authenticators import request_authenticator, token_authenticator
@@ -29,6 +29,7 @@ from ledger.auth.certificates import Credentials
 from ledger.auth.flowschemas import GROUP as FLOW_GROUP
 from ledger.auth.flowschemas import RESOURCES as FLOW_RESOURCES
 from ledger.auth.flowschemas import FlowSchemas
+from ledger.auth.front_proxy import FrontProxy, signers_in
 from ledger.auth.jwt import VerificationKey, load_private_key, signed_token
 from ledger.auth.pending import with_pending_decisions
 from ledger.auth.rbac import GROUP as RBAC_GROUP
@@ -36,11 +37,13 @@ from ledger.auth.rbac import Rbac
 from ledger.auth.serviceaccounts import ServiceAccountTokens
 from ledger.auth.tokenfile import parse_token_file, token_file_authenticator
 from ledger.auth.webhooks import AccessWebhook, TokenWebhook, Webhook, read_endpoint
+from ledger.controllers.authentication_trust import trust_data
 from ledger.controllers.bootstrap import bootstrap
 from ledger.controllers.client import Client
 from ledger.controllers.crds import Definitions
 from ledger.controllers.loop import Controller
 from ledger.controllers.loop import run as run_controllers
+from ledger.handlers.aggregation import Aggregation, unless_passed_on, with_aggregation
 from ledger.handlers.api import Api
 from ledger.handlers.binding import bind
 from ledger.handlers.components import Component, component_statuses
@@ -74,12 +77,15 @@ from ledger.pipeline.record import Recorder
 from ledger.pipeline.timeout import may_wait
 from ledger.projections.remembered import Remembered
 from ledger.projections.store import Store
+from ledger.registry.api_services import RESOURCE as API_SERVICES
+from ledger.registry.api_services import ApiServices
 from ledger.registry.behaviours import Behaviours
 from ledger.registry.body import decode
 from ledger.registry.builtin import Builtins
 from ledger.registry.cluster import Cluster
 from ledger.registry.conversions import Conversions
 from ledger.registry.custom import Customs
+from ledger.registry.extensions import Extensions
 from ledger.registry.registry import Registry
 from ledger.registry.service_addresses import address_of
 from ledger.scheme.custom import definition_of
@@ -186,9 +192,13 @@ def build(
     }
     # What / lists beside the API groups; the rest is added below, and looked up when somebody asks.
     exact["/"] = root_handler(moments.scheme_of, lambda: [*checks.paths(), *(path for path in exact if path != "/")])
-    discover = discovery_handler(moments.scheme_of, f"{service_ip(config.service_cluster_ip_range)}:443")
-
-    openapi = openapi_handler(moments.scheme_of)
+    caller, cluster = Caller(), Cluster(store)
+    extensions = _extensions(config, credentials, caller, cluster)
+    aggregation = Aggregation(_api_services(store), extensions, config.read_only)
+    remotes = aggregation.services
+    own_address = f"{service_ip(config.service_cluster_ip_range)}:443"
+    discover = discovery_handler(moments.scheme_of, own_address, remotes.versions)
+    openapi = openapi_handler(moments.scheme_of, aggregation)
 
     health_roots: dict[str, Maybe] = dict.fromkeys(("healthz", "livez", "readyz"), checks)
     prefixes: dict[str, Maybe] = {
@@ -229,12 +239,13 @@ def build(
     special["", "componentstatuses", ""] = component_statuses(COMPONENTS)
     untold = Untold(store) if config.read_only else None
     resources = Resources(api, moments, Paths(exact, prefixes), special, config.read_only, untold)
-    handler: Handler = resources
-    answers_at_once: Callable[[Request], bool] = resources.answers_at_once
+    handler = with_aggregation(resources, aggregation)
+    answers_at_once = unless_passed_on(resources.answers_at_once, aggregation)
     if config.authorization_webhook_config_file or config.authentication_token_webhook_config_file:
         handler, answers_at_once = with_pending_decisions(handler), may_wait
     # A ledger that is only read records nothing of its readers: it may be another server's, or evidence.
     flood = Flood(ignore if config.read_only else store.note)
+    trust = _trust(config, credentials)
     recorder = Recorder(
         clock,
         new_uid,
@@ -247,7 +258,13 @@ def build(
     )
     chain = ChainConfig(
         recorder,
-        request_authenticator(tokens, audiences=(ISSUER,), anonymous=config.anonymous_auth),
+        request_authenticator(
+            tokens,
+            audiences=(ISSUER,),
+            anonymous=config.anonymous_auth,
+            front_proxy=_front_proxy(config, trust),
+            client_signers=signers_in(trust["client-ca-file"].encode()),
+        ),
         authorize,
         (ISSUER,),
         config.max_requests_inflight,
@@ -264,16 +281,57 @@ def build(
             "service_cidr": config.service_cluster_ip_range,
             "advertise_ip": config.bind_address,
             "port": port,
-            "client_ca": credentials.ca.certificate.read_text(),
+            "client_ca": trust["client-ca-file"],
+            "requestheader_ca": trust["requestheader-client-ca-file"],
         }
         return await bootstrap(store, schemes.now(), facts, clock, new_uid)
 
     own = Client(registry, schemes.now, new_uid)
     in_process = (Definitions(store, own, clock).run,)
     ca_pem = credentials.ca.certificate.read_text()
-    others = own_controllers(registry, schemes.now, new_uid)
+    others = own_controllers(registry, schemes.now, new_uid, remotes, extensions, trust)
     others += controllers(config.controllers, registry, schemes.now, new_uid, partial(signed_token, key), ca_pem)
     return App(build_chain(handler, chain), store, schemes, flood, config, clock, started, boot, in_process, others)
+
+
+def _api_services(store: Store) -> ApiServices:
+    services = ApiServices()
+    with store.view() as view:
+        services.load((one.key, orjson.loads(one.body)) for one in view.scan(API_SERVICES))
+    store.engine.subscribe(services.follow)
+    return services
+
+
+def _extensions(config: Config, credentials: Credentials, caller: Caller, cluster: Cluster) -> Extensions:
+    certificate = config.proxy_client_cert_file or credentials.front_proxy.certificate
+    key = config.proxy_client_key_file or credentials.front_proxy.key
+    return Extensions(caller, cluster, certificate, key, config.enable_aggregator_routing)
+
+
+def _trust(config: Config, credentials: Credentials) -> dict[str, str]:
+    """Whom we trust, as the ConfigMap for extension servers tells it."""
+    client_ca = (config.client_ca_file or credentials.ca.certificate).read_text(errors="replace")
+    proxy_ca = (config.requestheader_client_ca_file or credentials.front_proxy_ca.certificate).read_text(
+        errors="replace"
+    )
+    headers = {
+        "username": config.requestheader_username_headers,
+        "uid": config.requestheader_uid_headers,
+        "group": config.requestheader_group_headers,
+        "extra": config.requestheader_extra_headers_prefix,
+    }
+    return trust_data(client_ca, proxy_ca, config.requestheader_allowed_names, headers)
+
+
+def _front_proxy(config: Config, trust: dict[str, str]) -> FrontProxy:
+    return FrontProxy(
+        signers_in(trust["requestheader-client-ca-file"].encode()),
+        config.requestheader_allowed_names,
+        config.requestheader_username_headers,
+        config.requestheader_uid_headers,
+        config.requestheader_group_headers,
+        config.requestheader_extra_headers_prefix,
+    )
 
 
 def _kubelets(config: Config) -> KubeletConfig:

@@ -52,6 +52,15 @@ class Config:
     kubelet_client_key: Path | None = None
     kubelet_certificate_authority: Path | None = None
     kubelet_preferred_address_types: tuple[str, ...] = ADDRESS_TYPES
+    proxy_client_cert_file: Path | None = None  # what extension servers are shown
+    proxy_client_key_file: Path | None = None
+    enable_aggregator_routing: bool = True  # to endpoints, not to cluster IPs, which only nodes can reach
+    requestheader_client_ca_file: Path | None = None
+    requestheader_allowed_names: tuple[str, ...] = ("front-proxy-client",)
+    requestheader_username_headers: tuple[str, ...] = ("X-Remote-User",)
+    requestheader_uid_headers: tuple[str, ...] = ()
+    requestheader_group_headers: tuple[str, ...] = ("X-Remote-Group",)
+    requestheader_extra_headers_prefix: tuple[str, ...] = ("X-Remote-Extra-",)
 
     def flags(self) -> dict[str, str]:
         """The settings as flags, for /flagz; no secrets are among them."""

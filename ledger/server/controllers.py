@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ledger.controllers.account_tokens import AccountTokens, Sign
 from ledger.controllers.accounts import default_account, root_ca
 from ledger.controllers.aggregation import ClusterRoleAggregation
+from ledger.controllers.authentication_trust import AuthenticationTrust
 from ledger.controllers.availability import LocalAvailability
 from ledger.controllers.client import SERVER, Client, service_account
 from ledger.controllers.dangling import MANAGER, DanglingFlowSchemas
@@ -20,7 +21,11 @@ from ledger.controllers.in_use_protection import (
 )
 from ledger.controllers.loop import Controller
 from ledger.controllers.namespace import NamespaceController
+from ledger.controllers.remote_availability import RemoteAvailability
+from ledger.controllers.remote_documents import RemoteDocuments
 from ledger.controllers.resource_quota import ResourceQuotaController
+from ledger.registry.api_services import ApiServices
+from ledger.registry.extensions import Extensions
 from ledger.registry.registry import Registry
 from ledger.scheme.scheme import Scheme
 
@@ -44,6 +49,7 @@ PROTECTIONS = {
     "volumeattributesclass-protection-controller": CLASS_PROTECTION,
 }
 CONTROLLERS = tuple(ACCOUNTS)
+REMOTE_SHARDS = 4
 
 
 def wanted(given: Sequence[str]) -> tuple[str, ...]:
@@ -56,9 +62,21 @@ def wanted(given: Sequence[str]) -> tuple[str, ...]:
     return tuple(one for one in CONTROLLERS if one not in refused and (everything or one in named))
 
 
-def own_controllers(registry: Registry, scheme: Callable[[], Scheme], new_uid: Callable[[], str]) -> list[Controller]:
+def own_controllers(
+    registry: Registry,
+    scheme: Callable[[], Scheme],
+    new_uid: Callable[[], str],
+    remotes: ApiServices,
+    extensions: Extensions,
+    trust: Mapping[str, str],
+) -> list[Controller]:
     """What kube-apiserver does itself, whatever --controllers says."""
+    client = Client(registry, scheme, new_uid)
+    shards = range(REMOTE_SHARDS)
     return [
+        *(RemoteAvailability(client, remotes, extensions, shard, REMOTE_SHARDS) for shard in shards),
+        *(RemoteDocuments(remotes, extensions, shard, REMOTE_SHARDS) for shard in shards),
+        AuthenticationTrust(client, trust),
         LocalAvailability(Client(registry, scheme, new_uid)),
         DanglingFlowSchemas(Client(registry, scheme, new_uid, SERVER, MANAGER)),
     ]

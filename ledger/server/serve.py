@@ -168,6 +168,7 @@ def _wire(config: Config, credentials: Credentials, drain: trio.Event) -> WireCo
         certificate_file=str(config.tls_cert_file or credentials.serving.certificate),
         key_file=str(config.tls_private_key_file or credentials.serving.key),
         client_ca_file=str(config.client_ca_file or credentials.ca.certificate),
+        more_client_ca_files=(str(config.requestheader_client_ca_file or credentials.front_proxy_ca.certificate),),
         drain=drain,
         grace_s=config.shutdown_grace_s,
     )

@@ -17,6 +17,7 @@ class WireConfig:
     certificate_file: str = ""  # PEM; without one the listener speaks plain HTTP
     key_file: str = ""
     client_ca_file: str = ""  # PEM; whose signature makes a client certificate an identity
+    more_client_ca_files: tuple[str, ...] = ()  # whose signature TLS takes as well; what it is worth is decided above
     drain: trio.Event = field(default_factory=trio.Event)  # set it to stop: see listener.serve
     grace_s: float = 30  # from drain to the end, whatever the peers do
 

@@ -21,7 +21,8 @@ class Connection:
     """One accepted socket. The sweeper calls `on_deadline` once `deadline` has passed: no timer per request."""
 
     __slots__ = (
-        "certificate", "certificate_error", "client", "deadline", "on_deadline", "on_drain", "scheme", "scope", "stream",
+        "certificate", "certificate_error", "client", "deadline", "on_deadline", "on_drain", "scheme", "scope", "signer",
+        "stream",
     )  # fmt: skip
 
     def __init__(self, stream: PlainStream, client: str, scheme: str) -> None:
@@ -29,6 +30,7 @@ class Connection:
         self.client = client
         self.scheme = scheme
         self.certificate: bytes | None = None
+        self.signer: bytes | None = None  # of the certificate
         self.certificate_error = ""
         self.scope = trio.CancelScope()
         self.deadline = math.inf

@@ -139,6 +139,7 @@ class Http1:
             client=self.connection.client,
             http_version="1.1" if line.minor else "1.0",
             peer_certificate=self.connection.certificate,
+            peer_signer=self.connection.signer,
             scheme=self.connection.scheme,
             peer_certificate_error=self.connection.certificate_error,
             read_piece=body.read_piece if body else None,

@@ -111,6 +111,7 @@ class Stream:
             client=connection.client,
             http_version="2",
             peer_certificate=connection.certificate,
+            peer_signer=connection.signer,
             scheme=connection.scheme,
             peer_certificate_error=connection.certificate_error,
             read_piece=None if self.finished and not self.body else self.read_piece,

@@ -122,6 +122,7 @@ async def _speak(wire: Wire, connection: Connection) -> None:
         await stream.handshake()
         protocol = stream.protocol
         connection.certificate, connection.certificate_error = stream.certificate, stream.certificate_error
+        connection.signer = stream.signer
     preface = b""
     if protocol != b"h2":
         preface = await Http1(wire, connection).run()

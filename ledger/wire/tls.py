@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import trio
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 from trio.lowlevel import wait_readable, wait_writable
@@ -58,10 +59,14 @@ def tls_context(config: WireConfig) -> SSL.Context:
         context.check_privatekey()
     context.set_alpn_select_callback(_choose_protocol)
     if config.client_ca_file:
-        with _naming(config.client_ca_file, "holds no PEM certificates"):
-            context.load_verify_locations(config.client_ca_file)
-            # Go clients send a certificate only when one of these names signed it.
-            context.load_client_ca(config.client_ca_file.encode())
+        for file in (config.client_ca_file, *config.more_client_ca_files):
+            with _naming(file, "holds no PEM certificates"):
+                context.load_verify_locations(file)
+        # Go clients send a certificate only when one of these names signed it.
+        context.load_client_ca(config.client_ca_file.encode())
+        for file in config.more_client_ca_files:
+            for one in x509.load_pem_x509_certificates(Path(file).read_bytes()):
+                context.add_client_ca(one)
         context.set_verify(SSL.VERIFY_PEER, _note_verdict)
     return context
 
@@ -106,7 +111,7 @@ class Verdict:
 class TlsStream(PlainStream):
     """After `handshake`: the protocol agreed on and what is known of the peer."""
 
-    __slots__ = ("certificate", "certificate_error", "protocol", "tls", "verdict")
+    __slots__ = ("certificate", "certificate_error", "protocol", "signer", "tls", "verdict")
 
     def __init__(
         self, connected: socket.socket, context: SSL.Context, stall_timeout_s: float, send_timeout_s: float
@@ -117,7 +122,8 @@ class TlsStream(PlainStream):
         self.tls.set_app_data(self.verdict)
         self.tls.set_accept_state()
         self.protocol = b""
-        self.certificate: bytes | None = None  # DER, signed by the client CA
+        self.certificate: bytes | None = None  # DER, signed by one of the client CAs
+        self.signer: bytes | None = None  # DER of that CA
         self.certificate_error = ""  # or why not
 
     async def handshake(self) -> None:
@@ -140,6 +146,8 @@ class TlsStream(PlainStream):
                 self.certificate_error = self.verdict.error or "x509: certificate was not verified"
             else:
                 self.certificate = certificate.public_bytes(Encoding.DER)
+                chain = self.tls.get_verified_chain(as_cryptography=True)
+                self.signer = chain[-1].public_bytes(Encoding.DER) if chain else None
 
     def _explain_plain_http(self, error: Exception) -> None:
         """Tells a browser or curl that was sent to the wrong scheme, in Go's words."""

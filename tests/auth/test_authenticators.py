@@ -135,7 +135,7 @@ class TestCertificates:
 
     def test_every_file_is_private(self, credentials: Credentials) -> None:
         files = list(credentials.ca.key.parent.iterdir())
-        assert len(files) == 7
+        assert len(files) == 11
         assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
     def test_what_is_good_is_kept_and_what_is_not_is_made_again(self, tmp_path: Path) -> None:

@@ -297,11 +297,11 @@ class Certificates:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.ca = self._make("ca", ca=True)
-        self.server = self._make("server", signer="ca", usage=ExtendedKeyUsageOID.SERVER_AUTH)
-        self.client = self._make("client", signer="ca", usage=ExtendedKeyUsageOID.CLIENT_AUTH)
-        self.expired = self._make("expired", signer="ca", usage=ExtendedKeyUsageOID.CLIENT_AUTH, days=-1)
-        self.stranger = self._make("stranger", usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+        self.ca = self.make("ca", ca=True)
+        self.server = self.make("server", signer="ca", usage=ExtendedKeyUsageOID.SERVER_AUTH)
+        self.client = self.make("client", signer="ca", usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+        self.expired = self.make("expired", signer="ca", usage=ExtendedKeyUsageOID.CLIENT_AUTH, days=-1)
+        self.stranger = self.make("stranger", usage=ExtendedKeyUsageOID.CLIENT_AUTH)
 
     def config(self) -> dict[str, str]:
         """What WireConfig wants to know."""
@@ -319,7 +319,7 @@ class Certificates:
             context.set_alpn_protocols(list(protocols))
         return context
 
-    def _make(
+    def make(
         self,
         name: str,
         *,
@@ -327,6 +327,7 @@ class Certificates:
         ca: bool = False,
         usage: x509.ObjectIdentifier | None = None,
         days: int = 2,
+        names: tuple[str, ...] = ("localhost",),
     ) -> x509.Certificate:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -342,7 +343,7 @@ class Certificates:
             .not_valid_before(now - datetime.timedelta(days=3))
             .not_valid_after(now + datetime.timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+            .add_extension(x509.SubjectAlternativeName(list(map(x509.DNSName, names))), critical=False)
         )
         if usage is not None:
             builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)

@@ -44,7 +44,7 @@ def main() -> None:
         one for one in objects["v1/configmaps"] if one["metadata"]["name"] == "extension-apiserver-authentication"
     )
     authentication["data"]["client-ca-file"] = "{client_ca}"
-    authentication["data"]["requestheader-client-ca-file"] = "{client_ca}"
+    authentication["data"]["requestheader-client-ca-file"] = "{requestheader_ca}"
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps(objects, separators=(",", ":")) + "\n")
     print(f"{OUT}: {sum(map(len, objects.values()))} objects, {OUT.stat().st_size} bytes")
