@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from ledger.apimachinery.resource import GVK, Object
-from ledger.scheme import printers
 from ledger.scheme.definition import Column, ResourceDefinition, Version
 
 
@@ -18,7 +18,7 @@ def row(
     definition: ResourceDefinition, version: Version, obj: Object, now: int, include: str, meta_version: str
 ) -> Object:
     """One row. `include`: "None", "Metadata" ("" too) or "Object" is what comes along."""
-    return _row(definition, obj, printers.cells(definition, version, obj, now), include, meta_version)
+    return _row(definition, obj, _printers().cells(definition, version, obj, now), include, meta_version)
 
 
 def rows(
@@ -27,13 +27,13 @@ def rows(
     """The rows of a list, in the order in which they are printed."""
     return [
         _row(definition, obj, cells, include, meta_version)
-        for obj, cells in printers.listed(definition, version, objects, now)
+        for obj, cells in _printers().listed(definition, version, objects, now)
     ]
 
 
 def _row(definition: ResourceDefinition, obj: Object, values: list[Any], include: str, meta_version: str) -> Object:
     cells: Object = {"cells": values}
-    conditions = printers.conditions(definition, obj)
+    conditions = _printers().conditions(definition, obj)
     if conditions:
         cells["conditions"] = conditions
     if include == "Object":
@@ -59,7 +59,7 @@ def partial(definition: ResourceDefinition, obj: Object, meta_version: str) -> O
 
 def of_kind(kind: GVK, obj: Object, meta: Object, meta_version: str, now: int) -> Object:
     """The Table of an object that is no resource of its own."""
-    columns, cells = printers.plain(kind, obj, now)
+    columns, cells = _printers().plain(kind, obj, now)
     shown = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj.get("metadata") or {}}
     return _table(columns, meta_version, meta, [{"cells": cells, "object": shown}])
 
@@ -81,3 +81,11 @@ def _table(columns: tuple[Column, ...], meta_version: str, meta: Object, rows: l
         ],
         "rows": rows,
     }
+
+
+@cache
+def _printers() -> Any:
+    """The room's printers of all kinds, loaded with the first table."""
+    from ledger.scheme import printers
+
+    return printers

@@ -4,7 +4,8 @@ Data first (ledger/scheme/data/{traits,defaults,disabled_fields}.json), named fu
 Nothing here waits or reads a clock; time and user arrive in a `Context`. docs/adr/0010 says why.
 """
 
-from ledger.scheme.strategies.advice import warnings
+from ledger.apimachinery.resource import Object
+from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.strategies.context import Context
 from ledger.scheme.strategies.defaults import default, default_kind
 from ledger.scheme.strategies.prepare import (
@@ -33,3 +34,10 @@ __all__ = [
     "validate_update",
     "warnings",
 ]
+
+
+def warnings(definition: ResourceDefinition, obj: Object, old: Object | None, subresource: str = "") -> list[str]:
+    """See advice.warnings, which is loaded with the first object that is written: a start does not wait for it."""
+    from ledger.scheme.strategies import advice
+
+    return advice.warnings(definition, obj, old, subresource)

@@ -10,10 +10,10 @@ from ledger.apimachinery.field import quoted
 from ledger.apimachinery.names import is_label_value
 from ledger.apimachinery.quantity import parse
 from ledger.apimachinery.resource import Object
+from ledger.scheme.strategies.containers_of import visit
 from ledger.scheme.strategies.paths import get
 from ledger.scheme.strategies.prepare_pods import app_armor_profile
 from ledger.scheme.strategies.validation.addresses import go_ip, parse_cidr, parse_ip
-from ledger.scheme.strategies.validation.containers import visit
 
 Spec = Mapping[str, Any]
 _NODE_LABELS = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,13 +40,6 @@ class PodFacts:
     sys_admin: bool = False  # the old pod added CAP_SYS_ADMIN without escalation already
     init_restarts: bool = False  # the old pod restarted init containers on resize already
     old_volumes: Mapping[str, Any] = field(default_factory=dict)
-
-
-def visit(spec: Mapping[str, Any], path: str) -> Iterator[tuple[Container, str]]:
-    """Every container with its path: init, plain, ephemeral."""
-    for key in ("initContainers", "containers", "ephemeralContainers"):
-        for at, one in enumerate(spec.get(key) or ()):
-            yield one, f"{path}.{key}[{at}]"
 
 
 def plain(found: Findings, path: str, ones: Sequence[Container] | None, pod: PodFacts) -> None:

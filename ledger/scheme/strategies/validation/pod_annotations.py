@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ledger.apimachinery.field import quoted
+from ledger.scheme.strategies.containers_of import visit
 from ledger.scheme.strategies.paths import get
-from ledger.scheme.strategies.validation import containers
 from ledger.scheme.strategies.validation.affinity import tolerations
 from ledger.scheme.strategies.validation.findings import Findings
 from ledger.scheme.strategies.validation.volume_files import local_path
@@ -38,7 +38,7 @@ def specific_annotations(
     for key in [_SECCOMP_POD, *sorted(key for key in values if key.startswith(_SECCOMP))]:
         if key in values:
             _seccomp_annotation(found, f"{path}.{key}", values[key])
-    names = {one.get("name", "") for one, _ in containers.visit(spec, "")}
+    names = {one.get("name", "") for one, _ in visit(spec, "")}
     for key in sorted(key for key in values if key.startswith(APPARMOR)):
         container, profile = key.removeprefix(APPARMOR), values[key]
         if container not in names:
@@ -79,7 +79,7 @@ def seccomp_matches(found: Findings, path: str, metadata: Spec, spec: Spec) -> N
     """Old annotations and new fields must say the same."""
     values = metadata.get("annotations") or {}
     pairs = [(_SECCOMP_POD, spec, path)]
-    pairs += [(_SECCOMP + one.get("name", ""), one, here) for one, here in containers.visit(spec, path)]
+    pairs += [(_SECCOMP + one.get("name", ""), one, here) for one, here in visit(spec, path)]
     for key, holder, here in pairs:
         profile = get(holder, "securityContext.seccompProfile")
         if profile is None or key not in values:
@@ -97,7 +97,7 @@ def apparmor_matches(found: Findings, path: str, metadata: Spec, spec: Spec) -> 
         return
     values = metadata.get("annotations") or {}
     of_pod = get(spec, "securityContext.appArmorProfile")
-    for one, here in containers.visit(spec, path):
+    for one, here in visit(spec, path):
         profile = get(one, "securityContext.appArmorProfile") or of_pod
         value = values.get(APPARMOR + one.get("name", ""))
         if profile is None or value is None:

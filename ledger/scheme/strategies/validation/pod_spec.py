@@ -13,6 +13,7 @@ from ledger.apimachinery.names import (
     is_qualified_name,
 )
 from ledger.apimachinery.objectmeta import validate_annotations, validate_labels
+from ledger.scheme.strategies.containers_of import visit
 from ledger.scheme.strategies.paths import get
 from ledger.scheme.strategies.prepare_pods import aggregate
 from ledger.scheme.strategies.validation import containers, security
@@ -105,7 +106,7 @@ def pod_spec(
 
 def _had_indivisible_pages(old: Spec | None) -> bool:
     checked = Findings()
-    for one, _ in containers.visit(old or {}, ""):
+    for one, _ in visit(old or {}, ""):
         requirements(
             checked, "", {key: value for key, value in (one.get("resources") or {}).items() if key != "claims"}
         )
@@ -116,7 +117,7 @@ def _had_sys_admin(old: Spec | None) -> bool:
     return any(
         get(one, "securityContext.allowPrivilegeEscalation") is False
         and "CAP_SYS_ADMIN" in get(one, "securityContext.capabilities.add", [])
-        for one, _ in containers.visit(old or {}, "")
+        for one, _ in visit(old or {}, "")
     )
 
 
@@ -244,7 +245,7 @@ def _scheduling_gates(found: Findings, path: str, gates: Any) -> None:
 def _windows_host_process(found: Findings, path: str, spec: Spec) -> None:
     of_pod = get(spec, "securityContext.windowsOptions.hostProcess")
     count = on_host = 0
-    for one, here in containers.visit(spec, path):
+    for one, here in visit(spec, path):
         count += 1
         own = get(one, "securityContext.windowsOptions.hostProcess")
         if of_pod is not None and own is not None and own != of_pod:
@@ -268,11 +269,9 @@ def _host_users(found: Findings, path: str, spec: Spec, old: Spec | None) -> Non
     for key, label in (("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")):
         if spec.get(key):
             found.forbidden(f"{path}.{label}", text)
-    before = (old or {}).get("hostUsers") is False and any(
-        one.get("volumeDevices") for one, _ in containers.visit(old or {}, "")
-    )
+    before = (old or {}).get("hostUsers") is False and any(one.get("volumeDevices") for one, _ in visit(old or {}, ""))
     if not before:
-        for one, here in containers.visit(spec, path):
+        for one, here in visit(spec, path):
             if one.get("volumeDevices"):
                 found.forbidden(f"{here}.volumeDevices", text)
 
@@ -339,7 +338,7 @@ def _operating_system(found: Findings, path: str, spec: Spec) -> None:
         found.not_supported(f"{path}.os", name, ("linux", "windows"))
     elif name == "linux":
         text = "windows options cannot be set for a linux pod"
-        for one, here in ((spec, path), *containers.visit(spec, path)):
+        for one, here in ((spec, path), *visit(spec, path)):
             if get(one, "securityContext.windowsOptions") is not None:
                 found.forbidden(f"{here}.securityContext.windowsOptions", text)
     else:
@@ -355,7 +354,7 @@ def _windows(found: Findings, path: str, spec: Spec) -> None:
     for key in ("hostUsers", "hostPID", "hostIPC", "shareProcessNamespace"):
         if spec.get(key) is not None and (spec[key] or key in ("hostUsers", "shareProcessNamespace")):
             found.forbidden(f"{path}.{key}", text)
-    for one, here in containers.visit(spec, path):
+    for one, here in visit(spec, path):
         context = one.get("securityContext") or {}
         for key in _WINDOWS_CONTAINER:
             if context.get(key) is not None:
@@ -364,7 +363,7 @@ def _windows(found: Findings, path: str, spec: Spec) -> None:
 
 def _file_key_volumes(found: Findings, path: str, spec: Spec) -> None:
     sources = {one.get("name", ""): one for one in spec.get("volumes") or ()}
-    for one, here in containers.visit(spec, path):
+    for one, here in visit(spec, path):
         for at, variable in enumerate(one.get("env") or ()):
             name = get(variable, "valueFrom.fileKeyRef.volumeName")
             if get(variable, "valueFrom.fileKeyRef") is None:
