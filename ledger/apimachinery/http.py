@@ -99,7 +99,29 @@ class Request:
     scratch: dict[str, Any] = field(default_factory=dict)  # parsed query and the like, so that it is parsed once
 
 
-Write = Callable[[bytes], Awaitable[None]]
+class Shared:
+    """A chunk that many peers are sent. `framed`: what the wire made of it for those who take it chunked."""
+
+    __slots__ = ("data", "framed")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.framed = b""
+
+
+class Write(Protocol):
+    """How a stream sends its chunks."""
+
+    async def __call__(self, chunk: bytes, /) -> None:
+        """Sends a chunk and waits for the peer's window. An empty one only waits for what is still on its way."""
+        ...
+
+    def push(self, chunk: Shared, /) -> bool:
+        """Takes a chunk without waiting. False: the peer does not have all of it yet, so wait before the next one.
+
+        Never raises; that the peer is gone is told by the next wait.
+        """
+        ...
 
 
 class PeerGone(Exception):

@@ -6,7 +6,7 @@ The common case, JSON of objects in the version they are stored in, joins stored
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -207,8 +207,8 @@ class Frames:
         self.encoder, self.call, self.form = encoder, call, form
         self.content_type = watch_content_type(form.media_type)
         self._columns_told = False
-        self._shared = not form.transform
-        self._key = (call.version.kind.api_version, form.media_type)
+        self._shared = form.transform != "Table"
+        self._key = (call.version.kind, form.media_type, form.transform, form.version)
 
     def event(self, event: WatchEvent) -> bytes:
         """One event; equal frames of a change are made once for all watchers."""
@@ -224,6 +224,12 @@ class Frames:
     def made(self, event: WatchEvent) -> bool:
         """Whether another watcher has had the frame of this event made."""
         return self._shared and event.item is not None and (event.type, *self._key) in event.item.frames
+
+    def alike(self) -> Hashable:
+        """Equal for watches of a resource whose frames are the same from now on."""
+        if self.form.transform != "Table":
+            return self._key
+        return (*self._key, _included(self.call.request)) if self._columns_told else object()
 
     def error(self, error: StatusError) -> bytes:
         return self._made("ERROR", error.status())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
+from functools import partial
 
 from ledger.apimachinery.field import quoted
 from ledger.apimachinery.http import Response, Write
@@ -13,7 +15,8 @@ from ledger.log.api import Compacted
 from ledger.registry.listing import selection_of
 from ledger.registry.options import ListOptions, list_options, query_of
 from ledger.registry.registry import Call
-from ledger.registry.watching import WatchEvent, watch_events
+from ledger.registry.watching import WatchEvent, Watching
+from ledger.scheme.conversion import by_webhook
 
 
 async def watch(api: Api, call: Call, revision: int | None = None) -> Response:
@@ -26,14 +29,17 @@ async def watch(api: Api, call: Call, revision: int | None = None) -> Response:
     _check_revision(options)
     frames = api.encoder.frames(call)
     timeout_s = float(options.timeout_s) if options.timeout_s else api.watch_timeout_s()
-    events = watch_events(api.store, call.definition, call.namespace, options, selection, timeout_s, revision)
+    selectors = options.label_selector, options.field_selector, call.name
+
+    def alike() -> Hashable:
+        return None if by_webhook(call.definition) else (frames.alike(), selectors)
+
+    watching = Watching(api.store, call.definition, call.namespace, options, selection, revision)
+    watching.frame, watching.framed, watching.alike = frames.event, partial(_framed, api, call, frames), alike
 
     async def stream(write: Write) -> None:
-        await write(b"")  # the head goes out at once: client-go waits for it
         try:
-            async for batch in events:
-                if batch:
-                    await write(await _framed(api, call, frames, batch))
+            await watching.run(write, timeout_s)
         except StatusError as failed:  # a webhook that does not convert
             await write(frames.error(failed))
         except Compacted as compacted:

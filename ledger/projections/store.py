@@ -289,6 +289,10 @@ class Store:
         """Changes of a resource (in a namespace, unless "") after a revision; use it as a context manager."""
         return self._hub.watch(resource, namespace, after_revision)
 
+    async def deliver(self) -> None:
+        """Pushes commits to the watchers that follow, for ever. A server runs it once; without it they wait by themselves."""
+        await self._hub.deliver()
+
     def follow(self, after_revision: int) -> Watcher:
         """Changes of all resources after a revision, for controllers."""
         return self._hub.watch(None, "", after_revision)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import trio
 
-from ledger.apimachinery.http import Duplex, Headers, PeerGone, Request, Response
+from ledger.apimachinery.http import Duplex, Headers, PeerGone, Request, Response, Shared, Write
 from ledger.apimachinery.status import StatusError, bad_request
 from ledger.wire import answers
 from ledger.wire.connection import Connection, Wire, body_cut_short, body_too_large, body_too_slow, log
@@ -380,10 +381,15 @@ class Body:
         return False
 
 
+def _framed(chunk: Shared) -> bytes:
+    chunk.framed = b"%x\r\n%b\r\n" % (len(chunk.data), chunk.data)
+    return chunk.framed
+
+
 class StreamedResponse:
     """A response whose stream writes it, while a second task listens whether the client is still there."""
 
-    __slots__ = ("chunked", "ending", "framed", "head", "http1", "response", "scope", "waiting", "writing")
+    __slots__ = ("chunked", "ending", "framed", "head", "http1", "response", "scope", "unsent", "waiting", "writing")
 
     def __init__(self, http1: Http1, line: RequestLine, response: Response, keep: bool) -> None:
         self.http1 = http1
@@ -400,6 +406,7 @@ class StreamedResponse:
         self.scope = trio.CancelScope()
         self.waiting = trio.lowlevel.ParkingLot()  # for the end of a send
         self.writing = False  # a send has begun and not finished
+        self.unsent = b""  # of what was pushed
         self.ending = False  # the server drains: stop at the next boundary between chunks
 
     async def run(self) -> bool:
@@ -417,15 +424,15 @@ class StreamedResponse:
             with self.scope:
                 complete = await self._run_stream(self.response.stream)
             nursery.cancel_scope.cancel()
-        if self.writing:  # cut in the middle of a chunk: nothing can follow it
+        if self.writing or self.unsent:  # cut in the middle of a chunk: nothing can follow it
             return False
         if complete or self.ending:
             await self.http1.stream.send(self.head + (b"0\r\n\r\n" if self.chunked else b""))
         return complete and self.framed
 
-    async def _run_stream(self, stream: Callable[[Callable[[bytes], Awaitable[None]]], Awaitable[None]]) -> bool:
+    async def _run_stream(self, stream: Callable[[Write], Awaitable[None]]) -> bool:
         try:
-            await stream(self._write)
+            await stream(self)
         except PeerGone:
             return False
         except Exception:
@@ -433,10 +440,12 @@ class StreamedResponse:
             return False
         return True
 
-    async def _write(self, chunk: bytes) -> None:
+    async def __call__(self, chunk: bytes) -> None:
+        """Sends one chunk, after what was pushed and has not gone out yet."""
         if not chunk:
-            return
-        if not self.chunked:
+            if self.unsent:
+                await self._send()
+        elif not self.chunked:
             await self._send(chunk)
         elif len(chunk) < LARGE_CHUNK_BYTES:
             await self._send(b"%x\r\n%b\r\n" % (len(chunk), chunk))
@@ -445,15 +454,29 @@ class StreamedResponse:
         if self.ending:
             self.scope.cancel()
 
+    def push(self, chunk: Shared) -> bool:
+        framed = chunk.data
+        if self.chunked:
+            framed = chunk.framed or _framed(chunk)
+        sent = 0
+        if not (self.unsent or self.writing or self.head):
+            with suppress(Disconnected):  # whoever sends the rest will find out
+                sent = self.http1.stream.try_send(framed)
+            if sent == len(framed):
+                return True
+        self.unsent += framed[sent:]
+        return False
+
     async def _send(self, *framed: bytes) -> None:
         """Sends, after the head where it was not sent yet. One at a time: the first two may come from two tasks."""
         await trio.lowlevel.checkpoint_if_cancelled()  # a stream that ended at once: the head is not the listener's
         while self.writing:
             await self.waiting.park()
-        head, self.head = self.head, b""
+        head, self.head = self.head + self.unsent, b""
+        self.unsent = b""
         self.writing = True
         if head:
-            await self.http1.stream.send(head + framed[0])
+            await self.http1.stream.send(head + framed[0] if framed else head)
             framed = framed[1:]
         for each in framed:
             await self.http1.stream.send(each)
@@ -480,5 +503,5 @@ class StreamedResponse:
     def _drain(self) -> None:
         if self.response.endless:
             self.ending = True
-            if not self.writing:
+            if not (self.writing or self.unsent):
                 self.scope.cancel()

@@ -62,6 +62,21 @@ class Connection(H2Connection):
         self._data_to_send += b"".join((head, block, FRAME_HEAD.pack(size << 8 | DATA, END_STREAM, stream_id), body))
         return True
 
+    def go_on(self, stream_id: int, data: bytes) -> bool:
+        """One frame more of a response; False, and nothing has happened, when it does not fit into frame and window.
+
+        Does what send_data does, in a third of the time. Raises ProtocolError for a stream that is closed.
+        """
+        stream, size = self._get_stream_by_id(stream_id), len(data)
+        window = min(self.outbound_flow_control_window, stream.outbound_flow_control_window)
+        if not 0 < size <= min(self.max_outbound_frame_size or 0, window):
+            return False
+        stream.state_machine.process_input(StreamInputs.SEND_DATA)
+        stream.outbound_flow_control_window -= size
+        self.outbound_flow_control_window -= size
+        self._data_to_send += FRAME_HEAD.pack(size << 8 | DATA, 0, stream_id) + data
+        return True
+
     @property
     def open_inbound_streams(self) -> int:
         """At least as many as are open: they are counted, and the closed ones forgotten, once for `COUNTED_EVERY`."""

@@ -9,7 +9,7 @@ import trio
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 
-from ledger.apimachinery.http import Headers, PeerGone, Request, Response
+from ledger.apimachinery.http import Headers, PeerGone, Request, Response, Shared
 from ledger.apimachinery.status import StatusError
 from ledger.wire import answers
 from ledger.wire.connection import body_cut_short, body_too_large, body_too_slow, log
@@ -42,6 +42,7 @@ class Stream:
         "scope",
         "sending",
         "uncredited",
+        "unsent",
     )  # fmt: skip
 
     def __init__(self, conn: Http2, stream_id: int, head: RequestHead, finished: bool) -> None:
@@ -58,6 +59,7 @@ class Stream:
         self.changed: trio.Event | None = None  # set when one of the above, or the window, changes
         self.answered = False  # END_STREAM was sent
         self.sending = False  # in the middle of one write
+        self.unsent = b""  # of what was pushed
         self.endless = self.passed_on = False
         self.ending = False  # the server drains: an endless response stops after the current write
 
@@ -90,7 +92,7 @@ class Stream:
         """Ends an endless response between two writes; anything else comes to its own end."""
         if self.endless:
             self.ending = True
-            if not self.sending and self.scope is not None:
+            if not (self.sending or self.unsent) and self.scope is not None:
                 self.scope.cancel()
 
     async def serve(self, scope: trio.CancelScope) -> None:
@@ -254,7 +256,7 @@ class Stream:
         if self.conn.leaving:
             self.drain()
         try:
-            await response.stream(self._write)
+            await response.stream(self)
         except (PeerGone, ProtocolError):
             raise
         except Exception:
@@ -263,8 +265,23 @@ class Stream:
         self.conn.h2.end_stream(self.id)
         self.answered = True
 
-    async def _write(self, chunk: bytes) -> None:
+    def push(self, chunk: Shared) -> bool:
+        """Queues one chunk; the sender sends it together with those of the connection's other streams."""
+        data, conn = chunk.data, self.conn
+        if not (self.gone or self.unsent or self.sending) and conn.has_room:
+            try:
+                if conn.h2.go_on(self.id, data):
+                    conn.sent(len(data))
+                    return True
+            except ProtocolError as closed:
+                log.debug("%s: stream %d: %s", conn.connection.client, self.id, closed)
+        self.unsent += data
+        return False
+
+    async def __call__(self, chunk: bytes) -> None:
         """Queues one chunk; returns when the peer's window and our queue have taken it."""
+        if self.unsent:
+            chunk, self.unsent = self.unsent + chunk, b""
         if chunk:
             self.sending = True
             await self._send(chunk, end=False)

@@ -10,6 +10,7 @@ import pytest
 import trio
 import trio.testing
 
+from ledger.apimachinery.http import Shared
 from ledger.apimachinery.resource import GroupResource
 from ledger.projections.store import Store
 from ledger.projections.watch import Watcher, WatchItem
@@ -223,6 +224,182 @@ async def test_every_watcher_sees_every_change_once_and_in_order(
                 starts[number].set()
                 await store.append(event(number), [put("o", str(number), resource=resource, namespace=namespace)])
     assert heard == expected
+
+
+class Follower:
+    """A watch that has commits pushed; `keeps_up` says of each push whether its peer has all of it."""
+
+    def __init__(self, store: Store, namespace: str = "", after: int = 0, group: str = "same") -> None:
+        self.watcher = store.watch(CONFIGMAPS, namespace, after)
+        self.group, self.heard, self.pushes = group, list[int](), list[Shared]()
+        self.keeps_up: Callable[[], bool] = lambda: True
+        self.upto = 0
+
+    async def run(self, upto: int) -> None:
+        self.upto = upto
+        with self.watcher:
+            while not self.heard or self.heard[-1] < upto:
+                behind, chunk = self.watcher.behind, render(self.watcher.take())
+                if chunk is not None:
+                    self.heard += revisions(chunk)
+                elif not behind:
+                    with self.scope():
+                        await self.watcher.follow(self.group, render, self.push)
+                await trio.lowlevel.checkpoint()
+
+    def scope(self) -> trio.CancelScope:
+        return trio.CancelScope()
+
+    def push(self, chunk: Shared) -> bool:
+        self.pushes.append(chunk)
+        self.heard += revisions(chunk)
+        return self.keeps_up() and self.heard[-1] < self.upto
+
+
+def render(items: list[WatchItem]) -> Shared | None:
+    return Shared(b" ".join(b"%d" % item.revision for item in items)) if items else None
+
+
+def revisions(chunk: Shared) -> list[int]:
+    return [int(text) for text in chunk.data.split()]
+
+
+@in_trio
+async def test_what_is_pushed_is_made_once_for_all_in_a_group() -> None:
+    with Store.memory() as store:
+        followers = [Follower(store), Follower(store), Follower(store, group="other"), Follower(store, "ns2")]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.deliver)
+            await trio.testing.wait_all_tasks_blocked()
+            async with trio.open_nursery() as following:
+                for follower, upto in zip(followers, [3, 3, 3, 2], strict=True):
+                    following.start_soon(follower.run, upto)
+                await trio.testing.wait_all_tasks_blocked()
+                await store.append(event(1), [put("a"), put("b", namespace="ns2")])
+                await trio.testing.wait_all_tasks_blocked()
+                await store.append(event(2), [put("a", "2")])
+            nursery.cancel_scope.cancel()
+        assert [follower.heard for follower in followers] == [[1, 2, 3], [1, 2, 3], [1, 2, 3], [2]]
+        one, alike, other, _ = [follower.pushes for follower in followers]
+        assert [each is same for each, same in zip(one, alike, strict=True)] == [True, True]
+        assert [each is same for each, same in zip(one, other, strict=True)] == [False, False]
+        assert store._hub.groups == {}
+
+
+@in_trio
+async def test_who_does_not_keep_up_leaves_the_group_and_the_others_do_not_notice() -> None:
+    with Store.memory() as store:
+        slow, quick = Follower(store), Follower(store)
+        slow.keeps_up = lambda: False
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.deliver)
+            await trio.testing.wait_all_tasks_blocked()
+            async with trio.open_nursery() as following:
+                following.start_soon(slow.run, 5)
+                following.start_soon(quick.run, 5)
+                for number in range(1, 6):
+                    await trio.testing.wait_all_tasks_blocked()
+                    await store.append(event(number), [put("a", str(number))])
+            nursery.cancel_scope.cancel()
+        assert slow.heard == quick.heard == [1, 2, 3, 4, 5]
+
+
+@in_trio
+async def test_a_follower_that_is_cancelled_has_missed_nothing_and_can_say_how_far_it_came() -> None:
+    with Store.memory() as store, store.watch(CONFIGMAPS, "ns", 0) as watcher:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.deliver)
+            await trio.testing.wait_all_tasks_blocked()
+            with trio.move_on_after(0.001):
+                async with trio.open_nursery() as inner:
+                    inner.start_soon(watcher.follow, "g", render, lambda chunk: True)
+                    await store.append(event(1), [put("elsewhere", namespace="other")])
+                    await trio.sleep_forever()
+            assert watcher.revision == 1
+            # One that leaves before anything is pushed.
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                async with trio.open_nursery() as inner:
+                    inner.start_soon(watcher.follow, "g", render, lambda chunk: True)
+            await store.append(event(2), [put("a")])
+            assert (watcher.revision, told(watcher.take())) == (1, ["created a@2"])
+            nursery.cancel_scope.cancel()
+
+
+@in_trio
+async def test_a_bug_in_rendering_fails_the_watch_and_not_the_others() -> None:
+    def broken(items: list[WatchItem]) -> Shared | None:
+        raise ValueError("a bug")
+
+    with Store.memory() as store, store.watch(CONFIGMAPS, "", 0) as watcher:
+        healthy = Follower(store)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.deliver)
+            await trio.testing.wait_all_tasks_blocked()
+            async with trio.open_nursery() as following:
+                following.start_soon(watcher.follow, "broken", broken, lambda chunk: True)
+                following.start_soon(healthy.run, 1)
+                await trio.testing.wait_all_tasks_blocked()
+                await store.append(event(1), [put("a")])
+            assert watcher.revision == 0  # woken, to find out for itself
+            nursery.cancel_scope.cancel()
+        assert healthy.heard == [1]
+
+
+@in_trio
+async def test_closing_the_store_wakes_who_follows() -> None:
+    store = Store.memory()
+    with store.watch(CONFIGMAPS, "", 0) as watcher:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.deliver)
+            await trio.testing.wait_all_tasks_blocked()
+            async with trio.open_nursery() as following:
+                following.start_soon(watcher.follow, "g", render, lambda chunk: True)
+                await trio.testing.wait_all_tasks_blocked()
+                store.close()
+            assert watcher.closed
+            nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("delivering", [True, False])
+@pytest.mark.parametrize("opened", [on_disk, lambda _: Store.memory()], ids=["lmdb", "memory"])
+@in_trio
+async def test_every_follower_hears_every_change_once_and_in_order(
+    opened: Callable[[Path], Store], delivering: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.projections.watch.RING_ITEMS", 10)
+    monkeypatch.setattr("ledger.projections.watch.SLICE_CHANGES", 7)
+    monkeypatch.setattr("ledger.projections.watch.PUSHES_A_TURN", 3)
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    chance = random.Random(seed)
+
+    class Restless(Follower):
+        def scope(self) -> trio.CancelScope:
+            return trio.move_on_after(chance.choice([0, 0.001, 1]))
+
+    log = [chance.choice("ab") for _ in range(150)]
+    log[-2:] = ["a", "b"]
+    with opened(tmp_path) as store:
+        followers = []
+        for _ in range(40):
+            one = Restless(store, chance.choice(["", "a", "b"]), chance.randrange(100), chance.choice("xyz"))
+            one.keeps_up = lambda: chance.random() < 0.7
+            followers.append((one, one.watcher.after))
+        async with trio.open_nursery() as nursery:
+            if delivering:
+                nursery.start_soon(store.deliver)
+            await trio.testing.wait_all_tasks_blocked()
+            async with trio.open_nursery() as following:
+                for one, _ in followers:
+                    following.start_soon(one.run, 149 if one.watcher._namespace == "a" else 150)
+                for number, namespace in enumerate(log):
+                    await store.append(event(number), [put("o", str(number), namespace=namespace)])
+            nursery.cancel_scope.cancel()
+        for one, after in followers:
+            namespace = one.watcher._namespace
+            expected = [at for at, ns in enumerate(log, 1) if at > after and namespace in ("", ns)]
+            assert one.heard == expected
 
 
 @in_trio
