@@ -90,6 +90,8 @@ async def _main(config: Config, announce: Announce, progress: Progress | None) -
                 announce(url, _write_kubeconfig(config, credentials, url))
                 gc.collect()
                 gc.freeze()
+                # Hardly anything a request makes is a cycle: look for garbage seldom, the more so among what stays.
+                gc.set_threshold(5000, 20, 20)
                 gc.enable()
                 await signals.wait()
                 told.set()  # load balancers see /readyz fail, and have the delay to send their clients elsewhere

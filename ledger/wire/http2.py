@@ -52,7 +52,7 @@ class Http2:
 
     __slots__ = (
         "allowance", "allowance_at", "connection", "frames", "h2", "handed", "heads", "idle", "in_flight", "leaving",
-        "nursery", "out", "room", "something", "stream", "streams", "wire",
+        "nursery", "out", "room", "something", "stream", "streams", "windowless", "wire",
     )  # fmt: skip
 
     def __init__(self, wire: Wire, connection: Connection) -> None:
@@ -65,6 +65,7 @@ class Http2:
         self.streams: dict[int, Stream] = {}  # whose handler runs, also when the peer has reset it
         self.idle: list[trio.lowlevel.Task] = []  # that wait for a stream to serve
         self.handed: deque[Stream | None] = deque()  # to the tasks just woken, in their order; None: end
+        self.windowless: set[Stream] = set()  # those that wait for more window
         self.out = bytearray()  # frames not yet given to the socket
         self.in_flight = 0  # bytes of the send under way
         self.something = trio.Event()  # `out` is not empty
@@ -244,7 +245,7 @@ class Http2:
             if stream is not None:
                 stream.wake()
             return
-        for stream in self.streams.values():
+        for stream in tuple(self.windowless):
             stream.wake()
 
     def _charge(self) -> None:

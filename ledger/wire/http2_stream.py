@@ -318,8 +318,12 @@ class Stream:
         stall_s = config.passed_on_stall_timeout_s if self.passed_on else config.stall_timeout_s
         now = trio.current_time()
         until = min(until, now + max(config.send_timeout_s, stall_s))
-        with trio.move_on_at(min(now + stall_s, until)) as stalled:
-            await self._change()
+        self.conn.windowless.add(self)
+        try:
+            with trio.move_on_at(min(now + stall_s, until)) as stalled:
+                await self._change()
+        finally:
+            self.conn.windowless.discard(self)
         if stalled.cancelled_caught:
             raise Disconnected("the peer gives too little window")
         return until
