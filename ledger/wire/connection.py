@@ -40,6 +40,14 @@ class Connection:
     def expire_in(self, seconds: float) -> None:
         self.deadline = trio.current_time() + seconds
 
+    def forget(self) -> None:
+        """Lets go of the loop that served it, so that TLS and buffers go now and not with the next full collection."""
+        self.on_deadline = self.on_drain = _over
+
+
+def _over() -> None:
+    """What deadline and drain mean to a connection that has ended."""
+
 
 class Wire:
     """The handler, the limits, and the connections there are."""

@@ -110,6 +110,7 @@ async def _serve_connection(accepted: socket.socket, address: object, context: S
         log.exception("the connection from %s failed", connection.client)
     finally:
         wire.connections.discard(connection)
+        connection.forget()
         stream.close()
 
 
