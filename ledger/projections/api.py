@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from ledger.apimachinery.resource import GroupResource, Key
+from ledger.projections.selections import Matches, Question
 
 
 class FutureRevision(Exception):
@@ -105,6 +106,10 @@ class View(Protocol):
 
         `required`: what the header of each of them contains (see state.header_part); no others are decoded.
         """
+        ...
+
+    def known(self, question: Question, matches: Matches) -> list[Key] | None:
+        """The keys of what a selector selects, as a list sorts them, where it was asked before; None: unknown."""
         ...
 
     def joined(

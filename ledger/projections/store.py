@@ -22,6 +22,7 @@ from ledger.projections.api import FutureRevision, Stored
 from ledger.projections.audit import AuditFold
 from ledger.projections.counts import Counts
 from ledger.projections.history import HISTORY, HistoryFold, version_bounds
+from ledger.projections.selections import Selections
 from ledger.projections.state import TABLE as STATE
 from ledger.projections.state import StateFold, decode_stored
 from ledger.projections.view import NowView, PastView
@@ -46,6 +47,8 @@ class Store:
         engine.subscribe(self._hub.publish)
         self._counts = Counts(self._hub.published)
         engine.subscribe(self._counts.publish)
+        self.selections: Selections | None = Selections(self._hub.published)
+        engine.subscribe(self.selections.publish)
 
     @classmethod
     def open(
@@ -61,7 +64,10 @@ class Store:
         Raises log.api.InUse and Unusable. `progress` is told about events folded again, where that is needed.
         """
         engine = LmdbEngine(data_dir, folds(), durability=durability, read_only=read_only, progress=progress)
-        return cls(engine)
+        store = cls(engine)
+        if read_only:
+            store.selections = None  # it is not told what the process that writes commits
+        return store
 
     @classmethod
     def memory(cls) -> Store:
@@ -128,14 +134,14 @@ class Store:
     def view_now(self) -> NowView:
         """The state now. Use it in a `with` statement."""
         read = self.engine.read()
-        return NowView(read, read.head(), self.bodies, self._counts)
+        return NowView(read, read.head(), self.bodies, self._counts, self.selections)
 
     def view(self, revision: int | None = None) -> NowView | PastView:
         """The state now, or as of a revision (included). Raises FutureRevision. Use it in a `with` statement."""
         read = self.engine.read()
         head = read.head()
         if revision is None or revision == head:
-            return NowView(read, head, self.bodies, self._counts)
+            return NowView(read, head, self.bodies, self._counts, self.selections)
         if revision < head:
             return PastView(read, revision, self.bodies)
         read.__exit__(None, None, None)

@@ -12,6 +12,7 @@ from ledger.log.rows import check_horizon
 from ledger.projections.api import Joined, Place, Slice, Stored
 from ledger.projections.counts import Counts
 from ledger.projections.history import DELETIONS, GONE, HISTORY, deletion_bounds, version_bounds
+from ledger.projections.selections import Matches, Question, Selections
 from ledger.projections.state import HEAD as ROW
 from ledger.projections.state import (
     HEADER_LENGTH,
@@ -71,6 +72,10 @@ class OpenView:
                 items.append(stored)
         return Slice(items, None)
 
+    def known(self, question: Question, matches: Matches) -> list[Key] | None:
+        """The keys of what a selector selects, as a list sorts them, where it was asked before; None: unknown."""
+        return None
+
     def joined(
         self,
         resource: GroupResource,
@@ -95,11 +100,16 @@ class OpenView:
 class NowView(OpenView):
     """The state as the log's end left it."""
 
-    __slots__ = ("counts",)
+    __slots__ = ("counts", "selections")
 
-    def __init__(self, read: Read, revision: int, bodies: Bodies, counts: Counts) -> None:
+    def __init__(
+        self, read: Read, revision: int, bodies: Bodies, counts: Counts, selections: Selections | None
+    ) -> None:
         super().__init__(read, revision, bodies)
-        self.counts = counts
+        self.counts, self.selections = counts, selections
+
+    def known(self, question: Question, matches: Matches) -> list[Key] | None:
+        return None if self.selections is None else self.selections.keys(self.read, question, matches)
 
     def get(self, key: Key) -> Stored | None:
         raw = table_key(key.encode())

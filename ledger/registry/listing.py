@@ -22,6 +22,7 @@ from ledger.apimachinery.selectors import (
 )
 from ledger.apimachinery.status import StatusError, bad_request, too_large_resource_version
 from ledger.projections.api import Place, Stored, View
+from ledger.projections.selections import KEYS_MAX, Question
 from ledger.projections.state import header_part
 from ledger.projections.store import Store
 from ledger.projections.view import SLICE_ROWS
@@ -50,6 +51,11 @@ class Selection:
 
     def selects(self, stored: Stored) -> bool:
         return not self or self.matches(stored.key.name, stored.key.namespace, stored.labels, stored.fields)
+
+    @property
+    def text(self) -> tuple[str, str]:
+        """Equal for selections of the same objects."""
+        return str(self.labels), str(self.fields)
 
     @property
     def required(self) -> bytes:
@@ -103,8 +109,8 @@ class Listing:
     """
 
     __slots__ = (
-        "_after", "_last_item", "_left", "_limit", "_now_s", "_only", "_store", "_taken", "_what", "complete", "page",
-        "selection",
+        "_after", "_keys", "_last_item", "_left", "_limit", "_now_s", "_only", "_question", "_store", "_taken", "_what",
+        "complete", "page", "selection",
     )  # fmt: skip
 
     def __init__(
@@ -136,6 +142,10 @@ class Listing:
         else:
             revision = _revision(store, options)
         self.page = Page([], -1 if revision is None else revision)
+        # Of a list that a selector answers with few objects of many, so that it is quick the next time.
+        asks = bool(selection) and not paged and revision is None and self._only is None
+        self._question = Question(*self._what, selection.text) if asks else None
+        self._keys: list[Key] = []
         self.complete = False  # there is nothing more to read for this answer
 
     @property
@@ -161,6 +171,9 @@ class Listing:
                 self.complete = True
                 one = view.get(self._only)
                 return [one] if one is not None and self.selection.selects(one) else []
+            known = self._known(view)
+            if known is not None:
+                return known
             # One more than there is room for: a page names a next one only where something of the selection follows.
             found = view.select(
                 *self._what, self._after, self.selection.selects, required=self.selection.required, items_max=room + 1
@@ -175,7 +188,27 @@ class Listing:
             self._last_item = items[-1].key.namespace, items[-1].key.name
         if more:
             self._end_page(self._last_item)
+        self._keep(items)
         return items
+
+    def _known(self, view: View) -> list[Stored] | None:
+        """All objects of the selection, where it was asked before."""
+        if self._question is None or self._after is not None:
+            return None
+        keys = view.known(self._question, self.selection.matches)
+        if keys is None:
+            return None
+        self.complete = True
+        return [one for one in map(view.get, keys) if one is not None]
+
+    def _keep(self, items: list[Stored]) -> None:
+        if self._question is None:
+            return
+        self._keys += [one.key for one in items]
+        if len(self._keys) > KEYS_MAX:
+            self._question = None
+        elif self.complete and self._store.selections is not None:
+            self._store.selections.keep(self._question, self.page.revision, frozenset(self._keys))
 
     def _view(self) -> AbstractContextManager[View]:
         view = self._store.view(None if self.page.revision < 0 else self.page.revision)

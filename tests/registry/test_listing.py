@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import orjson
 import pytest
 
 from ledger.apimachinery.resource import GroupResource
 from ledger.apimachinery.status import StatusError
+from ledger.projections import selections
 from ledger.projections import view as views
 from ledger.projections.api import Stored
 from ledger.projections.store import Store
 from ledger.registry.listing import EVERYTHING, Listing, Selection, list_page, selection_of
 from ledger.registry.options import ListOptions
 from ledger.scheme.scheme import builtin
-from tests.log.samples import event, gone, in_trio, put
+from tests.log.samples import event, gone, in_trio, key, put
 
 DEFINITION = builtin().definitions[GroupResource("", "configmaps")]
 VERSION = DEFINITION.versions["v1"]
@@ -176,3 +178,49 @@ async def test_a_token_expires() -> None:
             Listing(store, DEFINITION, "", ListOptions(limit=1, continue_=page.page.continue_), EVERYTHING, later)
         assert expired.value.code == 410
         assert expired.value.list_meta is not None
+
+
+@pytest.mark.parametrize("kind", ["memory", "lmdb"])
+def test_a_question_asked_again_is_answered_from_what_has_changed_since(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selections, "CHANGES_MAX", 20)
+    seed = random.randrange(1 << 30)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    asked = [selecting("app=db"), selecting("app!=db"), selecting("app=db,tier in (a,b)"), selecting("!app")]
+
+    @in_trio
+    async def run() -> None:
+        with Store.memory() if kind == "memory" else Store.open(tmp_path, durability="relaxed") as store:
+            await fill(store, 30)
+            for number in range(1000, 1150):
+                for _ in range(rng.choice([0, 1, 1, 3, 30])):
+                    name, namespace = f"a{rng.randrange(40):03}", rng.choice(["ns", "other"])
+                    with store.view() as view:
+                        there = view.get(key(name, namespace)) is not None
+                    labels = {k: rng.choice(["db", "web", "a"]) for k in ("app", "tier") if rng.random() < 0.7}
+                    change = put(name, str(number), namespace=namespace, labels=labels)
+                    await store.append(
+                        event(number), [gone(name, namespace=namespace) if there and rng.random() < 0.4 else change]
+                    )
+                selection, namespace = rng.choice(asked), rng.choice(["", "ns"])
+                page = await list_page(store, DEFINITION, namespace, ListOptions(), selection, NOW_S)
+                with store.view() as view:
+                    among_all = [one for one in view.scan(DEFINITION.stored_as, namespace) if selection.selects(one)]
+                assert page.items == among_all
+                assert page.revision == store.head()
+
+    run()
+
+
+@in_trio
+async def test_a_question_asked_again_looks_at_no_object_it_does_not_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Store.memory() as store:
+        await fill(store, 30)
+        first = await list_page(store, DEFINITION, "", ListOptions(), selecting("app=db"), NOW_S)
+        monkeypatch.setattr(views.NowView, "select", None)
+        again = await list_page(store, DEFINITION, "", ListOptions(), selecting("app=db"), NOW_S)
+        assert again.items == first.items
+        with pytest.raises(TypeError):
+            await list_page(store, DEFINITION, "", ListOptions(), selecting("app=web"), NOW_S)
