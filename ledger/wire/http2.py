@@ -102,12 +102,12 @@ class Http2:
         while True:
             if data and not self._take(data):
                 return
-            await self.wait_for_room()
+            await self._wait_for_room_to_answer()
             while self.frames.more:
                 await trio.lowlevel.checkpoint()  # a flood of small frames must not keep the others waiting
                 if not self._take(b""):
                     return
-                await self.wait_for_room()
+                await self._wait_for_room_to_answer()
             if not self.streams:
                 if self.leaving:
                     return
@@ -293,6 +293,14 @@ class Http2:
     async def wait_for_room(self) -> None:
         """Returns at once unless the peer is slower than we are."""
         while not self.has_room:
+            await self.room.park()
+
+    async def _wait_for_room_to_answer(self) -> None:
+        """For the reader, whom the writers must not keep waiting: they stop at half of what stops it.
+
+        A peer whose window updates are not read may stop reading in turn, as Go's does, and then nobody goes on.
+        """
+        while self.in_flight + len(self.out) > 2 * self.wire.config.output_bytes_max:
             await self.room.park()
 
     async def _flushed(self) -> None:
