@@ -6,6 +6,7 @@ HEAD or one whose body is there as a whole: such a connection may turn out to ha
 
 from __future__ import annotations
 
+import select
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
@@ -75,7 +76,10 @@ class Caller:
         for kept in reversed(self._idle):
             if kept.peer == peer:
                 del self._idle[kept]
-                return kept
+                if kept.is_quiet():
+                    return kept
+                kept.abort()
+                return self._take(peer)
         return None
 
     def _keep(self, exchange: Exchange) -> None:
@@ -140,6 +144,8 @@ class Exchange:
             return
         self._closed = True
         try:
+            if self._http.trailing_data[0]:
+                raise h11.LocalProtocolError("more came than the answer")
             self._http.start_next_cycle()
         except h11.LocalProtocolError:
             abort(self._stream)
@@ -147,6 +153,13 @@ class Exchange:
         kept = Exchange(self._caller, self.peer, self._stream)
         kept._http = self._http
         self._caller._keep(kept)
+
+    def is_quiet(self) -> bool:
+        """Whether nothing came that was not asked for: it would be taken for the answer to the next request."""
+        transport = self._stream.transport_stream if isinstance(self._stream, trio.SSLStream) else self._stream
+        poll = select.poll()
+        poll.register(transport.socket.fileno(), select.POLLIN)
+        return not poll.poll(0) and not self._http.trailing_data[0]
 
     def abort(self) -> None:
         self._closed = True

@@ -65,6 +65,10 @@ def pod(line: Line, asked: Asked) -> None:
     elif path == "/broken":
         line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")
         line.socket.shutdown(socket.SHUT_RDWR)
+    elif path == "/chatty":  # a body where none may be, and an answer to nothing
+        line.send(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nunaskedHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+        )
     elif path == "/gone":
         line.socket.shutdown(socket.SHUT_RDWR)
     elif path == "/stream":
@@ -341,6 +345,14 @@ def test_a_pod_that_breaks_off_is_told(world: World) -> None:
     status, answer = world.served.ask(f"GET {PODS}/a:1/proxy/x")
     wanted = f"error trying to reach service: dial tcp {ADDRESS}:1: connect: connection refused"
     assert (status, answer["message"]) == (503, wanted)
+
+
+@needs_address
+def test_what_a_pod_says_unasked_is_nobodys_answer(world: World) -> None:
+    for _ in range(3):
+        assert world.answer(f"HEAD {PODS}/a/proxy/chatty")[0].status == 200
+        response, found = world.answer(f"GET {PODS}/a/proxy/stream")
+        assert (response.status, found) == (200, b"one two")
 
 
 def test_each_leaves_one_event(world: World) -> None:
