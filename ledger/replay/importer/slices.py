@@ -29,7 +29,7 @@ def after_slice_write(
     wanted = {pod["metadata"]["uid"]: _endpoint(pod, zones) for pod in behind if _can_serve(pod)}
     kept = [(one.get("targetRef") or {}).get("uid") for one in old.get("endpoints") or ()]
     order = [uid for uid in kept if uid in wanted]
-    order += sorted(wanted.keys() - set(order), key=lambda uid: str(wanted[uid]["addresses"]))
+    order += sorted(wanted.keys() - set(order), key=lambda uid: (str(wanted[uid]["addresses"]), uid))
     after = deepcopy(old)
     after["endpoints"] = [wanted[uid] for uid in order]
     meta = after["metadata"]
