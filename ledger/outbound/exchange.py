@@ -155,10 +155,13 @@ class Exchange:
         self._caller._keep(kept)
 
     def is_quiet(self) -> bool:
-        """Whether nothing came that was not asked for: it would be taken for the answer to the next request."""
+        """Whether it is open and nothing came that was not asked for, to be taken for the answer to the next request."""
         transport = self._stream.transport_stream if isinstance(self._stream, trio.SSLStream) else self._stream
+        descriptor = transport.socket.fileno()
+        if descriptor < 0:  # closed meanwhile
+            return False
         poll = select.poll()
-        poll.register(transport.socket.fileno(), select.POLLIN)
+        poll.register(descriptor, select.POLLIN)
         return not poll.poll(0) and not self._http.trailing_data[0]
 
     def abort(self) -> None:
