@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 
+BUFFER_BYTES = 32 * 1024  # above that, what a buffer has too much no longer counts
+
 
 class Literal(float):
     """A number with the text it was written as."""
@@ -42,17 +44,22 @@ def loads_exact(data: bytes) -> Any:
 
 def dumps(value: Any) -> bytes:
     """Compact JSON with keys in the order they have, escaped as Go escapes; no line end."""
-    return escaped(orjson.dumps(value, default=_fragment))
+    return escaped(exact(orjson.dumps(value, default=_fragment)))
 
 
 def dumps_sorted(value: Any) -> bytes:
     """Like `dumps`, keys sorted: how Go prints maps and custom resources."""
-    return escaped(orjson.dumps(value, default=_fragment, option=orjson.OPT_SORT_KEYS))
+    return escaped(exact(orjson.dumps(value, default=_fragment, option=orjson.OPT_SORT_KEYS)))
 
 
 def dumps_pretty(value: Any) -> bytes:
     """Indented by two, as `?pretty=true` and curl get it; no line end."""
     return escaped(orjson.dumps(value, default=_fragment, option=orjson.OPT_INDENT_2))
+
+
+def exact(data: bytes) -> bytes:
+    """The same bytes in memory of their own size, for what is kept: orjson leaves its own in a buffer of 16 KiB or more."""
+    return bytes(memoryview(data)) if len(data) < BUFFER_BYTES else data
 
 
 def escaped(data: bytes) -> bytes:

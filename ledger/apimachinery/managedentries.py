@@ -11,6 +11,7 @@ import orjson
 from ledger.apimachinery import fieldset
 from ledger.apimachinery.field import quoted
 from ledger.apimachinery.fieldset import FieldSet, FieldSetError
+from ledger.apimachinery.json_codec import exact
 
 Entries = list[dict[str, Any]]
 
@@ -81,7 +82,7 @@ _canonical: dict[int, FieldSet] = {}  # the canonical form of each of these, by 
 
 def _parsed(fields_v1: Any) -> FieldSet:
     """The set a FieldsV1 says; one and the same for the same text. Raises FieldSetError."""
-    text = orjson.dumps(fields_v1, default=str)
+    text = exact(orjson.dumps(fields_v1, default=str))
     known = _sets.get(text)
     if known is not None:
         return known

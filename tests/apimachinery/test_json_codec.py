@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from ledger.apimachinery import json_codec
@@ -61,3 +63,14 @@ def test_broken_text_is_read_as_replacement_characters() -> None:
 
 def test_output_is_escaped_for_html_as_go_does() -> None:
     assert json_codec.dumps({"a": "<b>&\u2028"}) == b'{"a":"\\u003cb\\u003e\\u0026\\u2028"}'
+
+
+def test_what_is_kept_takes_the_room_it_needs() -> None:
+    value = {"data": "x" * 2000}
+    tracemalloc.start()
+    try:
+        kept = [json_codec.dumps(value) for _ in range(100)]
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < 1.5 * sum(map(len, kept))
