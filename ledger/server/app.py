@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import trio
 
 from ledger.admission.chain import Chain, default_plugins
 from ledger.admission.escalation import RbacEscalation
+from ledger.admission.followed import GROUP as ADMISSION_GROUP
+from ledger.admission.followed import Followed
 from ledger.admission.policies.hooks import Server
-from ledger.admission.policies.index import GROUP as POLICY_GROUP
-from ledger.admission.policies.index import RESOURCES as POLICY_RESOURCES
 from ledger.admission.policies.index import Policies
 from ledger.admission.resource_quota import ResourceQuota
-from ledger.admission.webhooks.index import RESOURCES as WEBHOOK_RESOURCES
 from ledger.admission.webhooks.index import Webhooks
 from ledger.admission.webhooks.matching import Server as WebhookServer
 from ledger.apimachinery.http import Handler
@@ -110,6 +109,8 @@ KUBERNETES_VERSION = "1.37.2"
 STATUSZ_PATHS = ("/flagz", "/healthz", "/livez", "/metrics", "/readyz", "/statusz", "/version")
 RBAC_RESOURCES = ("clusterroles", "clusterrolebindings", "roles", "rolebindings")
 
+F = TypeVar("F", bound=Followed)
+
 
 @dataclass(slots=True)
 class App:
@@ -165,9 +166,9 @@ def build(
     authorize = _authorize(config, rbac, client)
     conversions = Conversions(None if config.read_only else client, new_uid)
     behaviour = Behaviours(Builtins(lambda definition: schemes.now().owner(definition)), Customs(conversions))
-    policies = Server(_policies(store), schemes.now, behaviour, authorize)
+    policies = Server(_followed(store, Policies()), schemes.now, behaviour, authorize)
     webhooks = WebhookServer(
-        _webhooks(store), schemes.now, behaviour, authorize, client, new_uid, store.view, conversions.run
+        _followed(store, Webhooks()), schemes.now, behaviour, authorize, client, new_uid, store.view, conversions.run
     )
     plugins: list[Any] = default_plugins(new_suffix, authorize, config.disable_admission_plugins, policies, webhooks)
     plugins += [RbacEscalation(rbac, authorize)]
@@ -382,28 +383,16 @@ def _rbac(store: Store) -> Rbac:
     return rbac
 
 
-def _policies(store: Store) -> Policies:
-    policies = Policies()
+def _followed(store: Store, index: F) -> F:
+    """Filled with what there is, and told of what comes."""
     with store.view() as view:
-        policies.load(
+        index.load(
             (one.key, orjson.loads(one.body))
-            for resource in POLICY_RESOURCES
-            for one in view.scan(GroupResource(POLICY_GROUP, resource))
+            for resource in index.resources
+            for one in view.scan(GroupResource(ADMISSION_GROUP, resource))
         )
-    store.engine.subscribe(policies.follow)
-    return policies
-
-
-def _webhooks(store: Store) -> Webhooks:
-    webhooks = Webhooks()
-    with store.view() as view:
-        webhooks.load(
-            (one.key, orjson.loads(one.body))
-            for resource in WEBHOOK_RESOURCES
-            for one in view.scan(GroupResource(POLICY_GROUP, resource))
-        )
-    store.engine.subscribe(webhooks.follow)
-    return webhooks
+    store.engine.subscribe(index.follow)
+    return index
 
 
 def _flow_schemas(store: Store) -> FlowSchemas:

@@ -13,9 +13,10 @@ import pytest
 import trio
 
 from ledger.admission.chain import Chain, default_plugins, without_webhooks
+from ledger.admission.followed import GROUP
 from ledger.admission.policies.hooks import Server as PolicyServer
 from ledger.admission.policies.index import Policies
-from ledger.admission.webhooks.index import GROUP, MUTATING, VALIDATING, Webhooks
+from ledger.admission.webhooks.index import MUTATING, VALIDATING, Webhooks
 from ledger.admission.webhooks.matching import Server
 from ledger.apimachinery.resource import GVR, Key, Object
 from ledger.apimachinery.status import StatusError

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ledger.admission.api import Attributes
+from ledger.admission.followed import GROUP
 from ledger.admission.forms import Forms, as_matched
-from ledger.admission.policies.index import GROUP, RESOURCES, Binding, Policies, Policy
+from ledger.admission.policies.index import RESOURCES, Binding, Policies, Policy
 from ledger.admission.policies.parameters import ConfigurationError, Kind, collect
 from ledger.admission.policies.parameters import kind_of as kind_of_parameters
 from ledger.admission.rules import NAMESPACES, Matched, matches, namespace_of

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from ledger.admission.followed import Followed
 from ledger.apimachinery.resource import Key
-from ledger.log.api import Entry
 
 if TYPE_CHECKING:
     from ledger.admission.policies.evaluation import Evaluator
 
-GROUP = "admissionregistration.k8s.io"
 VALIDATING, MUTATING = "validatingadmissionpolicies", "mutatingadmissionpolicies"
 _BINDINGS = {"validatingadmissionpolicybindings": VALIDATING, "mutatingadmissionpolicybindings": MUTATING}
 RESOURCES = (VALIDATING, MUTATING, *_BINDINGS)
@@ -53,8 +49,10 @@ class Policy:
         return self.spec.get("failurePolicy") == "Ignore"
 
 
-class Policies:
+class Policies(Followed):
     """Fill it with `load`, keep it true with `follow`."""
+
+    resources = RESOURCES
 
     def __init__(self) -> None:
         self._policies: dict[str, dict[str, Policy]] = {VALIDATING: {}, MUTATING: {}}
@@ -64,22 +62,6 @@ class Policies:
     def bound(self, kind: str) -> list[Policy]:
         """The policies of a kind (VALIDATING or MUTATING) that have bindings, by name."""
         return self._bound[kind]
-
-    def load(self, objects: Iterable[tuple[Key, dict[str, Any]]]) -> None:
-        for key, found in objects:
-            self._apply(key, found)
-        self._bind()
-
-    def follow(self, entries: Sequence[Entry]) -> None:
-        """A log listener: takes in what commits did to policies and bindings."""
-        touched = False
-        for entry in entries:
-            for change in entry.changes:
-                if change.key.group == GROUP and change.key.resource in RESOURCES:
-                    touched = True
-                    self._apply(change.key, None if change.body is None else orjson.loads(change.body))
-        if touched:
-            self._bind()
 
     def _apply(self, key: Key, found: dict[str, Any] | None) -> None:
         kind = _BINDINGS.get(key.resource)
@@ -93,7 +75,7 @@ class Policies:
         else:
             self._bindings[kind][key.name] = Binding(key.name, found["spec"])
 
-    def _bind(self) -> None:
+    def _settle(self) -> None:
         for kind, policies in self._policies.items():
             for policy in policies.values():
                 policy.bindings = []

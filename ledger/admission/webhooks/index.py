@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from ledger.admission.followed import Followed
 from ledger.apimachinery.resource import Key
-from ledger.log.api import Entry
 from ledger.outbound.endpoint import Endpoint, endpoint_of
 
 if TYPE_CHECKING:
     from ledger.admission.policies.evaluation import Compiled
 
-GROUP = "admissionregistration.k8s.io"
 MUTATING, VALIDATING = "mutatingwebhookconfigurations", "validatingwebhookconfigurations"
 RESOURCES = (MUTATING, VALIDATING)
 
@@ -55,8 +52,10 @@ class Webhook:
         return [Compiled(Scope(variables=None), one["expression"], "bool") for one in given]
 
 
-class Webhooks:
+class Webhooks(Followed):
     """Fill it with `load`, keep it true with `follow`."""
+
+    resources = RESOURCES
 
     def __init__(self) -> None:
         self._configurations: dict[str, dict[str, list[Webhook]]] = {MUTATING: {}, VALIDATING: {}}
@@ -66,22 +65,6 @@ class Webhooks:
         """All webhooks of a kind (MUTATING or VALIDATING): configurations by name, each in its own order."""
         return self._ordered[kind]
 
-    def load(self, objects: Iterable[tuple[Key, dict[str, Any]]]) -> None:
-        for key, found in objects:
-            self._apply(key, found)
-        self._order()
-
-    def follow(self, entries: Sequence[Entry]) -> None:
-        """A log listener: takes in what commits did to configurations."""
-        touched = False
-        for entry in entries:
-            for change in entry.changes:
-                if change.key.group == GROUP and change.key.resource in RESOURCES:
-                    touched = True
-                    self._apply(change.key, None if change.body is None else orjson.loads(change.body))
-        if touched:
-            self._order()
-
     def _apply(self, key: Key, found: dict[str, Any] | None) -> None:
         kept = self._configurations[key.resource]
         if found is None:
@@ -89,7 +72,7 @@ class Webhooks:
         else:
             kept[key.name] = _webhooks(key.name, found.get("webhooks") or [])
 
-    def _order(self) -> None:
+    def _settle(self) -> None:
         for kind, configurations in self._configurations.items():
             self._ordered[kind] = [one for _, webhooks in sorted(configurations.items()) for one in webhooks]
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ledger.admission.api import Attributes, Convert
+from ledger.admission.followed import GROUP
 from ledger.admission.forms import Forms, as_matched
 from ledger.admission.policies.index import RESOURCES as POLICY_RESOURCES
 from ledger.admission.rules import Matched, matches
-from ledger.admission.webhooks.index import GROUP, RESOURCES, Webhook, Webhooks
+from ledger.admission.webhooks.index import RESOURCES, Webhook, Webhooks
 from ledger.apimachinery.resource import Object
 from ledger.apimachinery.status import StatusError, forbidden
 from ledger.outbound.client import Client
