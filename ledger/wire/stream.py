@@ -102,7 +102,7 @@ class PlainStream:
             raise Disconnected from error
 
     def try_send(self, data: bytes | bytearray | memoryview) -> int:
-        """How many bytes the socket took without waiting. Raises Disconnected."""
+        """How many bytes it took without waiting; what is sent next must begin with the others. Raises Disconnected."""
         if self.closed:
             raise Disconnected
         try:

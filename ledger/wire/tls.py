@@ -26,7 +26,8 @@ from ledger.wire.stream import RECEIVE_BYTES, Disconnected, PlainStream
 # TLS 1.2 suites that HTTP/2 allows (RFC 9113, appendix A); those of TLS 1.3 are all fine.
 CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
 NO_RENEGOTIATION = 0x40000000  # SSL_OP_NO_RENEGOTIATION: a write never has to wait for the peer's bytes
-SEND_BYTES = 16 * 1024  # one TLS record
+PARTIAL_WRITES = 0x1  # SSL_MODE_ENABLE_PARTIAL_WRITE, which pyOpenSSL sets: one record a call, and a call a record
+SEND_BYTES = 256 * 1024  # encrypted in one call, without the GIL
 SESSION_CONTEXT = b"ledger"
 
 # X509_V_ERR_*, in the words of Go's crypto/x509, which clients of kube-apiserver know.
@@ -48,6 +49,7 @@ def tls_context(config: WireConfig) -> SSL.Context:
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_CIPHER_SERVER_PREFERENCE | SSL.OP_NO_TICKET | NO_RENEGOTIATION)
     context.set_cipher_list(CIPHERS)
+    context.clear_mode(PARTIAL_WRITES)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # an idle connection then costs some 35 KB less
     # A resumed session would skip the verify callback, and with it the verdict on the client's certificate.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
@@ -183,7 +185,8 @@ class TlsStream(PlainStream):
             raise Disconnected
         sent = 0
         try:
-            # pyOpenSSL copies a memoryview, so it gets no more at a time than TLS will take.
+            # What a call could not send whole counts as not sent, although some records of it are out: OpenSSL knows
+            # how far it came, and goes on from there when the next call begins with the same bytes. So callers must.
             while sent < len(data):
                 piece = data if not sent and len(data) <= SEND_BYTES else memoryview(data)[sent : sent + SEND_BYTES]
                 sent += self.tls.send(piece)

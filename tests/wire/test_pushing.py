@@ -8,7 +8,7 @@ import trio.testing
 
 from ledger.apimachinery.http import Request, Response, Shared, Write
 from ledger.wire.http1 import StreamedResponse
-from tests.wire.wire_server import run, serving
+from tests.wire.wire_server import Certificates, Http1Client, Http2Client, run, serving
 
 LARGE = 200_000
 
@@ -48,6 +48,26 @@ def test_what_is_pushed_comes_whole_and_in_order(protocol: str, chunks: int, len
             assert answer.body == pusher.all
             # A peer that reads little at a time, or whose window is small, makes the pusher wait.
             assert bool(pusher.waits > 1) == (length == LARGE)
+
+    run(test)
+
+
+@pytest.mark.parametrize("size", [LARGE, 3_000_000])
+@pytest.mark.parametrize("protocol", ["http/1.1", "h2"])
+def test_over_tls_too_when_the_peer_takes_part_of_a_send(certificates: Certificates, protocol: str, size: int) -> None:
+    """TLS says of a send that it could not finish only that it goes on from there."""
+
+    async def test() -> None:
+        pusher = Pusher(8_000_000 // size, size)
+        async with serving(pusher, **certificates.config()) as server:
+            context = certificates.context("", protocol)
+            stream = trio.SSLStream(await server.connect(), context, server_hostname="localhost", https_compatible=True)
+            async with stream:
+                speaking = Http1Client(stream) if protocol == "http/1.1" else Http2Client(stream)
+                answer = await speaking.get("/")
+                assert answer.body == pusher.all
+                assert pusher.waits
+                assert (await speaking.get("/")).body == pusher.all
 
     run(test)
 
