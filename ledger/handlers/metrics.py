@@ -95,10 +95,13 @@ class Metrics:
         buckets[-1] += seconds
 
     def committed(self, entries: Sequence[Entry]) -> None:
-        """A log listener: counts commits and what is in them."""
-        self.commit_sizes[bisect_left(COMMIT_BUCKETS, len(entries))] += 1
-        self.events += len(entries)
+        """A log listener: counts the changes of a commit."""
         self.changes += sum([len(entry.changes) for entry in entries])
+
+    def counted(self, events: int) -> None:
+        """The same of its events."""
+        self.commit_sizes[bisect_left(COMMIT_BUCKETS, events)] += 1
+        self.events += events
 
     def collect(self) -> Iterator[Any]:
         """The metric families, as prometheus-client wants them of a collector."""

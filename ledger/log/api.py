@@ -77,6 +77,10 @@ class Fold(Protocol):
 
     def changes(self, entry: Entry) -> list[Put | Delete]: ...
 
+    def of_notes(self, events: Sequence[Event]) -> Mapping[str, Mapping[bytes, bytes]]:
+        """Rows by table: what `changes` makes of events that changed nothing, all in one go."""
+        ...
+
 
 class Commit(NamedTuple):
     """Where an append landed."""
@@ -150,7 +154,7 @@ class Engine(Protocol):
         ...
 
     def note(self, event: Event) -> bool:
-        """Queues an event without changes; it is written with the next commit.
+        """Queues an event without changes, and takes it over; it is written with the next commit.
 
         True: the event is safe from now on if the process is killed (not if the machine dies). False: only once
         `noted` returns.
@@ -182,7 +186,14 @@ class Engine(Protocol):
     def table_bytes(self, table: str) -> int: ...  # what it takes on the disk, roughly
 
     def subscribe(self, listener: Callable[[Sequence[Entry]], None]) -> None:
-        """Calls `listener` in the trio thread with each commit's entries in order, before its appends return."""
+        """Calls `listener` in the trio thread with the entries of each commit's appends, in order, before these return.
+
+        Notes are none of them: nobody follows what changed nothing.
+        """
+        ...
+
+    def subscribe_counts(self, listener: Callable[[int], None]) -> None:
+        """Calls `listener` in the trio thread with the number of events in each commit, notes included."""
         ...
 
     def close(self) -> None: ...

@@ -18,12 +18,12 @@ DIGEST_BYTES = 32
 GENESIS = bytes(DIGEST_BYTES)
 
 
-def digest(event_row: bytes, change_rows: Iterable[bytes]) -> bytes:
-    return digest_of(event_row, [sha256(row).digest() for row in change_rows])
+def hashes_of(change_rows: Iterable[bytes]) -> list[bytes]:
+    return [sha256(row).digest() for row in change_rows]
 
 
 def digest_of(event_row: bytes, change_hashes: Iterable[bytes]) -> bytes:
-    """The same, of changes whose rows may be gone: their hashes stay."""
+    """Of an event and the hashes of its changes, which stay when the changes' rows are dropped."""
     whole = sha256(event_row)
     for one in change_hashes:
         whole.update(one)

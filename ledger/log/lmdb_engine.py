@@ -6,7 +6,7 @@
     _reap          (trio thread)    hands over the next batch, tells the listeners, wakes the appends
 
 A batch is whatever queued while the disk was busy, or during one turn of the trio loop when it was idle; nothing waits
-for company. Notes alone wait up to 20 ms, so that a server that is only read from does not call fsync all the time;
+for company. Notes alone wait up to 100 ms, so that a server that is only read from does not call fsync all the time;
 meanwhile the journal keeps them, so that a killed process loses none.
 An error of the disk ends the engine: every waiting append raises LogClosed, and nothing is acknowledged that may not be
 there after a restart. See docs/adr/0003-storage-layout.md.
@@ -23,7 +23,6 @@ from pathlib import Path
 import trio
 
 from ledger.log.api import Bodies, Commit, Conflict, Entry, Fold, LogClosed, Unusable
-from ledger.log.chain import DIGEST_BYTES
 from ledger.log.codec import PLAIN, decode_event, number, table_key
 from ledger.log.event import Change, Event, Guard
 from ledger.log.journal import Journal, left_behind, new_token
@@ -33,7 +32,7 @@ from ledger.log.sequencer import OBJECTS, Batch, Sequencer, Waiter, check_new
 from ledger.log.writer import Writer
 
 BATCH_BYTES_MAX = 8 << 20
-BATCH_APPENDS_MAX = 4096
+BATCH_EVENTS_MAX = 4096
 WAITING_BYTES_MAX = 64 << 20  # beyond it room() waits, and beyond twice that alike notes are counted in one
 JOURNAL_KEY = b"journal"  # in `meta`: the token of the journal whose events beyond the head are this log's
 
@@ -68,6 +67,7 @@ class LmdbEngine:
         self._journal: Journal | None = None  # from the first note on
         self._committed = self._sequencer.position
         self._listeners: list[Callable[[Sequence[Entry]], None]] = []
+        self._counters: list[Callable[[int], None]] = []
         self._writer: Writer | None = None  # from the first append or note on
         self._writing = False
         self._open_batch = Batch()
@@ -104,13 +104,14 @@ class LmdbEngine:
         if self._waiting_bytes > 2 * WAITING_BYTES_MAX:
             self._count(event)
             return False
-        position = self._sequencer.add(self._open_batch, event).position
-        row = self._open_batch.rows["events"][number(position)]
-        assert row is not None
-        journal = self._journal or self._open_journal()
-        kept = journal is not None and journal.put(position, row[DIGEST_BYTES:], self._committed)
-        if self._queued():
-            self._dispatch()
+        batch, journal = self._open_batch, self._journal or self._open_journal()
+        row = self._sequencer.note(batch, event)
+        kept = journal is not None and journal.put(batch.upto, row, self._committed)
+        self._waiting_bytes += len(row)
+        if batch.body_bytes > BATCH_BYTES_MAX or batch.events >= BATCH_EVENTS_MAX:
+            self._close_batch()
+        if self._full or not self._napping:
+            self._go_on()
         return kept
 
     async def noted(self) -> None:
@@ -119,6 +120,8 @@ class LmdbEngine:
         upto = self._sequencer.position
         while self._committed < upto:
             self._check_open()
+            self._open_batch.hurried = self._open_batch.events > 0
+            self._go_on()
             await self._commits.park()
 
     async def room(self) -> None:
@@ -127,7 +130,7 @@ class LmdbEngine:
 
     def append_imported(self, entries: Sequence[Entry]) -> list[Commit]:
         self._check_open()
-        assert not self._writing and not self._open_batch.entries, "an import shares the log with nobody"
+        assert not self._writing and not self._open_batch.events, "an import shares the log with nobody"
         revisions = [change.revision for entry in entries for change in entry.changes]
         with self.read() as read:
             check_new(revisions, lambda revision: read.get("changes", number(revision)) is not None)
@@ -140,8 +143,7 @@ class LmdbEngine:
             self._sequencer = self._new_sequencer()  # forgets what came before the one that failed
             raise
         self._sequencer.committed(batch)
-        for listener in self._listeners:
-            listener(batch.entries)
+        self._tell(batch)
         return commits
 
     async def drop(self, rows: Mapping[str, Mapping[bytes, bytes | None]]) -> None:
@@ -164,6 +166,9 @@ class LmdbEngine:
     def subscribe(self, listener: Callable[[Sequence[Entry]], None]) -> None:
         self._listeners.append(listener)
 
+    def subscribe_counts(self, listener: Callable[[int], None]) -> None:
+        self._counters.append(listener)
+
     def close(self) -> None:
         """Writes what is queued, wakes its appends, and gives the directory back."""
         if self._closed:
@@ -181,17 +186,22 @@ class LmdbEngine:
     def _queued(self) -> bool:
         """The open batch grew. True: the caller is the one to hand it over, in the next turn of the loop."""
         batch = self._open_batch
-        if batch.body_bytes > BATCH_BYTES_MAX or len(batch.entries) >= BATCH_APPENDS_MAX:
+        if batch.body_bytes > BATCH_BYTES_MAX or batch.events >= BATCH_EVENTS_MAX:
             self._close_batch()
         self._weigh()
         if self._writing or self._scheduled:
             return False
         self._start_writer()
-        if self._full or self._open_batch.waiting:
+        if self._is_due():
             self._scheduled = True
             return True
         self._nap()
         return False
+
+    def _is_due(self) -> bool:
+        """Whether somebody waits for the next batch, or it is full."""
+        batch = self._open_batch
+        return bool(self._full or batch.waiting or batch.hurried)
 
     def _close_batch(self) -> None:
         self._sequencer.finish(self._open_batch)
@@ -208,7 +218,7 @@ class LmdbEngine:
 
     def _nap(self) -> None:
         """Notes wait for company; whoever appends ends that."""
-        if not self._napping and self._open_batch.entries:
+        if not self._napping and self._open_batch.events:
             self._napping = True
             self._start_writer().nap()
 
@@ -216,7 +226,7 @@ class LmdbEngine:
         """After a commit: what queued meanwhile is the next batch, with what the tasks of this turn add to it."""
         if self._writing or self._scheduled:
             return
-        if self._full or self._open_batch.waiting:
+        if self._is_due():
             self._scheduled = True
             self._start_writer().soon(self._dispatch)
         else:
@@ -226,7 +236,7 @@ class LmdbEngine:
         self._scheduled = self._napping = False
         if self._writing or self._closed or self._writer is None:
             return
-        if not self._full and self._open_batch.entries:
+        if not self._full and self._open_batch.events:
             self._close_batch()
         if self._full:
             self._writing = True
@@ -241,20 +251,25 @@ class LmdbEngine:
                 self._fail(batch, error)
                 return
             self._sequencer.committed(batch)
-            if batch.entries:
-                self._committed = batch.entries[-1].event.position
+            self._committed = max(self._committed, batch.upto)
             self._weigh()
             if not self._closed:
                 if self._counted and self._waiting_bytes <= 2 * WAITING_BYTES_MAX:
                     self._place_counted()
                 self._go_on()
-            for listener in self._listeners:
-                listener(batch.entries)
+            self._tell(batch)
             for waiter in batch.waiting:
                 waiter.wake()
             self._commits.unpark_all()
             if self._waiting_bytes <= WAITING_BYTES_MAX:
                 self._room.unpark_all()
+
+    def _tell(self, batch: Batch) -> None:
+        if batch.events:
+            for count in self._counters:
+                count(batch.events)
+        for listener in self._listeners:
+            listener(batch.entries)
 
     def _fail(self, batch: Batch | None, error: Exception | None) -> None:
         self._closed, self._error = True, error
@@ -269,7 +284,7 @@ class LmdbEngine:
         self._close_files()
 
     def _take_all(self) -> list[Batch]:
-        if self._open_batch.entries:
+        if self._open_batch.events:
             self._close_batch()
         batches = list(self._full)
         self._full.clear()
@@ -288,7 +303,7 @@ class LmdbEngine:
 
     def _place_counted(self) -> None:
         for event in self._counted.values():
-            self._sequencer.add(self._open_batch, event)
+            self._sequencer.note(self._open_batch, event)
         self._counted.clear()
 
     def _open_journal(self) -> Journal | None:

@@ -75,6 +75,7 @@ class MemoryEngine:
         self.folds, self.bodies = tuple(folds), bodies
         self.tables = MemoryTables()
         self._listeners: list[Callable[[Sequence[Entry]], None]] = []
+        self._counters: list[Callable[[int], None]] = []
         self._closed = False
         self._sequencer = self._new_sequencer()
 
@@ -84,7 +85,10 @@ class MemoryEngine:
         return commit
 
     def note(self, event: Event) -> bool:
-        self._append_now([Entry(event, ())])
+        self._check_open()
+        batch = Batch()
+        self._sequencer.note(batch, event)
+        self._write(batch)
         return True
 
     async def noted(self) -> None:
@@ -99,8 +103,7 @@ class MemoryEngine:
         return self._append_now(entries, imported=True)
 
     def read(self) -> MemoryRead:
-        if self._closed:
-            raise LogClosed("the log is closed")
+        self._check_open()
         return MemoryRead(self.tables, self.bodies)
 
     async def drop(self, rows: Mapping[str, Mapping[bytes, bytes | None]]) -> None:
@@ -112,6 +115,9 @@ class MemoryEngine:
 
     def subscribe(self, listener: Callable[[Sequence[Entry]], None]) -> None:
         self._listeners.append(listener)
+
+    def subscribe_counts(self, listener: Callable[[int], None]) -> None:
+        self._counters.append(listener)
 
     def close(self) -> None:
         self._closed = True
@@ -132,20 +138,28 @@ class MemoryEngine:
     def _append_now(
         self, entries: Sequence[Entry], guards: Sequence[Guard] = (), imported: bool = False
     ) -> list[Commit]:
-        if self._closed:
-            raise LogClosed("the log is closed")
+        self._check_open()
         batch = Batch()
         try:
             commits = [self._sequencer.add(batch, event, changes, guards, imported) for event, changes in entries]
         except BaseException:
             self._sequencer = self._new_sequencer()  # forgets what came before the one that failed
             raise
+        self._write(batch)
+        return commits
+
+    def _write(self, batch: Batch) -> None:
         self._sequencer.finish(batch)
         self.write_rows(batch.rows)
         self._sequencer.committed(batch)
+        for count in self._counters:
+            count(batch.events)
         for listener in self._listeners:
             listener(batch.entries)
-        return commits
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LogClosed("the log is closed")
 
     def _new_sequencer(self) -> Sequencer:
         def current(key: bytes) -> int:

@@ -13,7 +13,7 @@ import trio
 from ledger.log.lmdb_file import LmdbFile
 from ledger.log.sequencer import Batch
 
-NOTE_DELAY_S = 0.02
+NOTE_DELAY_S = 0.1
 SYNC_INTERVAL_S = 1.0  # relaxed durability: at most this much is lost when the machine dies
 READER_CHECK_S = 60.0
 
@@ -47,7 +47,7 @@ class Writer:
         self.jobs.put(batch)
 
     def nap(self) -> None:
-        """Calls `on_rested` in 20 ms, unless there is something to write sooner."""
+        """Calls `on_rested` in 100 ms, unless there is something to write sooner."""
         self.jobs.put(NAP)
 
     def soon(self, function: Callable[[], None]) -> None:

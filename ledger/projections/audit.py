@@ -9,9 +9,13 @@ index by user or object alone dirties a page of its own for nearly every event. 
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
+from itertools import chain
 
-from ledger.apimachinery.remember import remembered
+from ledger.apimachinery.remember import CHARS_MAX, remembered
 from ledger.apimachinery.resource import Key
 from ledger.log.api import Delete, Entry, Put, Read
 from ledger.log.codec import number
@@ -21,10 +25,15 @@ TABLE = "audit"
 SEGMENT_BITS = 12
 PLACE = (1 << SEGMENT_BITS) - 1
 AUDIT_ID_BYTES = 10
+REMEMBERED_MAX = 4096  # users, objects
 
 USER, OBJECT, AUDIT_ID = b"u", b"o", b"i"
 TIME = b"t"  # when it was answered
 COMMIT_TIME = b"w"  # the same, of events with changes
+
+VALUE_KEY = struct.Struct(">L9sH")  # of a user or an object: segment, kind and hash, place
+TIME_KEY = struct.Struct(">LcQH")
+AUDIT_ID_KEY = struct.Struct(f">Lc{AUDIT_ID_BYTES}sH")  # a shorter one is filled up with zeros
 
 
 class AuditFold:
@@ -34,21 +43,35 @@ class AuditFold:
 
     def changes(self, entry: Entry) -> list[Put | Delete]:
         event = entry.event
-        position = event.position
-        segment = (position >> SEGMENT_BITS).to_bytes(4, "big")
-        place = (position & PLACE).to_bytes(2, "big")
-        answered = number(event.answered)
-        audit_id = audit_id_prefix(event.audit_id).ljust(AUDIT_ID_BYTES, b"\0")
-        values = [USER + hashed(event.user.name), TIME + answered, AUDIT_ID + audit_id]
-        if event.impersonated is not None:
-            values.append(USER + hashed(event.impersonated.name))
-        keys = {change.key: None for change in entry.changes}
-        if keys:
-            values.append(COMMIT_TIME + answered)
-        if event.resource and event.name:
-            keys[object_of(event)] = None
-        values += [OBJECT + hashed_key(key) for key in keys]
-        return [Put(TABLE, b"".join((segment, value, place)), b"") for value in values]
+        keys = _keys(event)
+        if entry.changes:
+            segment, place = event.position >> SEGMENT_BITS, event.position & PLACE
+            keys.append(TIME_KEY.pack(segment, COMMIT_TIME, event.answered, place))
+            objects = dict.fromkeys([change.key for change in entry.changes])
+            if event.resource and event.name:
+                objects.pop(object_of(event), None)
+            keys += [VALUE_KEY.pack(segment, OBJECT + hashed_key(key), place) for key in objects]
+        return [Put(TABLE, key, b"") for key in keys]
+
+    def of_notes(self, events: Sequence[Event]) -> dict[str, dict[bytes, bytes]]:
+        return {TABLE: dict.fromkeys(chain.from_iterable(map(_keys, events)), b"")}
+
+
+def _keys(event: Event) -> list[bytes]:
+    """Where an event is found, whatever it changed."""
+    segment, place = event.position >> SEGMENT_BITS, event.position & PLACE
+    keys = [
+        VALUE_KEY.pack(segment, _user(event.user.name), place),
+        TIME_KEY.pack(segment, TIME, event.answered, place),
+        AUDIT_ID_KEY.pack(segment, AUDIT_ID, audit_id_prefix(event.audit_id), place),
+    ]
+    if event.impersonated is not None:
+        keys.append(VALUE_KEY.pack(segment, _user(event.impersonated.name), place))
+    name, namespace = event.name, event.namespace
+    if event.resource and name:
+        value = _object if len(name) + len(namespace) <= CHARS_MAX else _object.__wrapped__
+        keys.append(VALUE_KEY.pack(segment, value(event.api_group, event.resource, namespace, name), place))
+    return keys
 
 
 def object_of(event: Event) -> Key:
@@ -61,7 +84,16 @@ def names_of(event: Event) -> tuple[str, ...]:
     return (event.user.name,) if event.impersonated is None else (event.user.name, event.impersonated.name)
 
 
-@remembered(4096)
+@remembered(REMEMBERED_MAX)
+def _user(name: str) -> bytes:
+    return USER + hashed(name)
+
+
+@lru_cache(REMEMBERED_MAX)
+def _object(*of: str) -> bytes:
+    return OBJECT + hashed_key(Key(*of))
+
+
 def hashed(text: str) -> bytes:
     return blake2b(text.encode(), digest_size=8).digest()
 

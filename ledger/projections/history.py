@@ -9,9 +9,12 @@ cheap: the state gives every object that is still there, and only what was delet
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ledger.apimachinery.resource import GroupResource
 from ledger.log.api import Delete, Entry, Put
 from ledger.log.codec import number, table_key
+from ledger.log.event import Event
 
 HISTORY = "history"
 DELETIONS = "deletions"
@@ -34,6 +37,9 @@ class HistoryFold:
             if gone:
                 puts.append(Put(DELETIONS, encoded.partition(b"\0")[0] + b"\0" + revision, encoded))
         return puts
+
+    def of_notes(self, events: Sequence[Event]) -> dict[str, dict[bytes, bytes]]:
+        return {}
 
 
 def version_bounds(encoded: bytes, upto: int) -> tuple[bytes, bytes]:

@@ -9,6 +9,7 @@ in here. The header holds what selectors ask for, so that a list decodes no body
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -17,7 +18,7 @@ import orjson
 from ledger.apimachinery.resource import GroupResource, Key
 from ledger.log.api import Bodies, Delete, Entry, Put
 from ledger.log.codec import BODY_PREFIX, LONG_KEY, PLAIN, decode_change, decode_rest, split_change, table_key
-from ledger.log.event import Change
+from ledger.log.event import Change, Event
 from ledger.projections.api import Stored
 
 TABLE = "state"
@@ -42,6 +43,9 @@ class StateFold:
             for change in entry.changes
             for key in (table_key(change.key.encode()),)
         ]
+
+    def of_notes(self, events: Sequence[Event]) -> dict[str, dict[bytes, bytes]]:
+        return {}
 
 
 def splice(body: bytes, revision: int) -> bytes:

@@ -91,7 +91,7 @@ class Store:
         return await self.engine.append(event, changes, guards)
 
     def note(self, event: Event) -> bool:
-        """Records an event without changes; on disk with the next commit, or within some 20 ms.
+        """Records an event without changes; on disk with the next commit, or within some 100 ms.
 
         False: whoever must not lose it to a kill of the process awaits `noted` before going on.
         """

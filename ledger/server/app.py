@@ -184,6 +184,7 @@ def build(
     in_flight = InFlight()
     metrics = Metrics(gauges(store, schemes.now, in_flight.by_kind))
     store.engine.subscribe(metrics.committed)
+    store.engine.subscribe_counts(metrics.counted)
     checks = health(lambda: "", started.is_set, draining.is_set)
     exact: dict[str, Handler] = {
         "/version": version_handler(),

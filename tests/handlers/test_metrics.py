@@ -49,6 +49,7 @@ def test_commits_and_gauges_are_told() -> None:
     metrics = Metrics([Gauge("ledger_log_revision", "Last revision.", (), lambda: {(): 7.0})])
     event = Event("a", 0, 0, "get", "/", User("u"), 200)
     metrics.committed([Entry(event, ()), Entry(event, ())])
+    metrics.counted(2)
     shown = page(metrics)
     assert 'ledger_log_commit_events_bucket{le="2"} 1.0' in shown
     assert "ledger_log_events_total 2.0" in shown

@@ -10,13 +10,15 @@ import pytest
 import trio
 import trio.testing
 
+from ledger.apimachinery.http import User
 from ledger.log.api import Commit, Conflict, Engine, Entry, LogClosed
 from ledger.log.event import Guard
 from ledger.log.lmdb_engine import LmdbEngine
 from ledger.log.memory import MemoryEngine
 from ledger.log.refold import entries, refold
-from ledger.log.sequencer import BODY_BYTES_MAX
+from ledger.log.sequencer import BODY_BYTES_MAX, NOTES_A_SLICE
 from ledger.projections.store import folds
+from ledger.replay.verify import check_chain
 from tests.log.samples import event, gone, in_trio, key, put
 
 Open = Callable[[], Engine]
@@ -258,6 +260,21 @@ async def test_notes_are_in_the_log_once_it_says_so(opened: Open) -> None:
 
 
 @in_trio
+async def test_listeners_hear_of_appends_and_counters_of_all_events(opened: Open) -> None:
+    engine = opened()
+    heard: list[Entry] = []
+    counted: list[int] = []
+    engine.subscribe(heard.extend)
+    engine.subscribe_counts(counted.append)
+    engine.note(event(1, "get"))
+    await engine.append(event(2), [put("a")])
+    engine.note(event(3, "get"))
+    await engine.noted()
+    assert [entry.event.position for entry in heard] == [2]
+    assert sum(counted) == 3
+
+
+@in_trio
 async def test_events_are_in_order_of_append_and_note_together(opened: Open) -> None:
     engine = opened()
     engine.note(event(1))
@@ -338,8 +355,11 @@ async def test_tables_equal_a_fold_of_the_log(opened: Open) -> None:
         for _ in range(count):
             name = f"o{chance.randrange(12)}"
             change = gone(name) if chance.random() < 0.3 else put(name, "x" * chance.randrange(200))
-            if chance.random() < 0.3:
-                engine.note(event(chance.randrange(1 << 30), "get", resource="configmaps", name=name))
+            for _ in range(chance.choice((0, 0, 0, 1, 2, 3 * NOTES_A_SLICE))):
+                user = chance.choice(("alice", "b\ud800b", "u" * 2000))
+                other = chance.choice((None, User("carol")))
+                of = {"resource": "configmaps", "name": chance.choice(("", name, "n" * 2000)), "impersonated": other}
+                engine.note(event(chance.randrange(1 << 30), "get", user, **of))
             await engine.append(event(chance.randrange(1 << 30)), [change])
 
     async with trio.open_nursery() as nursery:
@@ -353,6 +373,18 @@ async def test_tables_equal_a_fold_of_the_log(opened: Open) -> None:
             assert stored == [(key, again.tables[table].rows[key]) for key in again.tables[table].keys], table
             assert list(read.scan(table, b"", b"\xff" * 500, reverse=True)) == stored[::-1]
         assert len(list(entries(read, 0, 1 << 30))) == read.last_position()
+        assert check_chain(read, read.log_head()) == (read.head(), (0, 0))
+
+
+@in_trio
+async def test_an_event_that_was_noted_can_be_noted_again(opened: Open) -> None:
+    engine = opened()
+    sent = event(1, "get")
+    engine.note(sent)
+    engine.note(sent)
+    await engine.noted()
+    with engine.read() as read:
+        assert [found.position for found in read.events(0, 9)] == [1, 2]
 
 
 @in_trio

@@ -73,6 +73,23 @@ async def test_closing_writes_what_is_queued_and_wakes_who_waits(data_dir: Path)
     engine.close()
 
 
+@in_trio
+async def test_whoever_waits_for_notes_ends_their_nap(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.log.writer.NOTE_DELAY_S", 3600.0)
+    engine = reopened(data_dir)
+    for number in range(3):
+        engine.note(event(number, "get"))
+        await engine.noted()
+    engine.note(event(3, "get"))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(engine.append, event(4), [put("a")])
+        nursery.start_soon(engine.noted)
+    engine.note(event(5, "get"))
+    engine.close()
+    with Store.open(data_dir) as store:
+        assert store.last_position() == 6 and verify(store).intact
+
+
 def test_a_directory_in_use_is_refused_and_free_again_after_close(data_dir: Path) -> None:
     engine = reopened(data_dir)
     with pytest.raises(InUse, match="in use by another process"):

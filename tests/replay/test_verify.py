@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from ledger.log.chain import GENESIS, SEGMENT, digest, link
+from ledger.log.chain import GENESIS, SEGMENT, digest_of, link
 from ledger.log.codec import PLAIN, decode_event, encode_event, number
 from ledger.log.lmdb_file import LmdbFile
 from ledger.log.sequencer import Rows
@@ -126,12 +126,12 @@ def undecodable(file: LmdbFile) -> Rows:
 
 def replaced_with_digest(file: LmdbFile) -> Rows:
     forged = encode_event(decode_event(77, encode_event(event(77, "get", user="mallory"))))
-    return {"events": {number(77): digest(forged, []) + forged}}
+    return {"events": {number(77): digest_of(forged, []) + forged}}
 
 
 def replaced_in_open_segment(file: LmdbFile) -> Rows:
     forged = encode_event(event(77, "get", user="mallory"))
-    return {"events": {number(SEGMENT + 3): digest(forged, []) + forged}}
+    return {"events": {number(SEGMENT + 3): digest_of(forged, []) + forged}}
 
 
 def link_altered(file: LmdbFile) -> Rows:
