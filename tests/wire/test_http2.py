@@ -239,3 +239,48 @@ def test_tasks_go_from_stream_to_stream_and_few_are_kept_when_none_is_open() -> 
 
 def _ended(task: trio.lowlevel.Task) -> bool:
     return task.coro.cr_frame is None  # type: ignore[attr-defined]
+
+
+def test_a_peer_that_reads_nothing_is_still_heard_while_its_streams_fill_the_queue() -> None:
+    """The reader once waited behind the writers: nobody took the peer's frames until the peer took all of theirs."""
+    ended = {number: trio.Event() for number in range(6)}
+
+    async def handler(request: Request) -> Response:
+        if request.raw_path == "/narrow":
+            return Response(200, [], b"x" * 100_000)
+
+        async def without_end(write: Write) -> None:
+            try:
+                while True:
+                    await write(bytes(50_000))
+            finally:
+                ended[int(request.raw_path[1:])].set()
+
+        return Response(200, [], stream=without_end)
+
+    async def test() -> None:
+        async with serving(handler, output_bytes_max=65536) as server, server.http2() as client:
+            client.h2.increment_flow_control_window(1 << 30)
+            streams = [await client.ask("GET", f"/{number}") for number in ended]
+            for stream_id in streams:
+                client.h2.increment_flow_control_window(1 << 30, stream_id)
+            await client.flush()
+            await trio.testing.wait_all_tasks_blocked()  # the sender waits for the peer, all writers for the sender
+            narrow = await client.ask("GET", "/narrow")
+            for number, stream_id in enumerate(streams):
+                client.h2.ping(b"%08d" % number)
+                await client.flush()
+                await trio.testing.wait_all_tasks_blocked()
+                client.h2.increment_flow_control_window(20_000, narrow)
+                await client.flush()
+                await trio.testing.wait_all_tasks_blocked()
+                client.h2.reset_stream(stream_id)
+                await client.flush()
+                await ended[number].wait()
+            assert (await client.answer(narrow)).body == b"x" * 100_000
+            while len(client.pongs) < len(streams):
+                await client.receive()
+            assert client.pongs == [b"%08d" % number for number in range(len(streams))]
+            assert (await client.answer(await client.ask("GET", "/narrow"))).complete
+
+    run(test)

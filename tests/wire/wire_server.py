@@ -209,6 +209,7 @@ class Http2Client:
         self.answers: dict[int, Answer] = {}
         self.ended: set[int] = set()
         self.continued: set[int] = set()
+        self.pongs: list[bytes] = []
         self.goaway: int | None = None
         self.closed = False
         self.unparsed = b""
@@ -285,6 +286,8 @@ class Http2Client:
             self.answers[stream_id].body += event.data
             if self.reading_window:
                 self.h2.acknowledge_received_data(event.flow_controlled_length, stream_id)
+        elif isinstance(event, h2.events.PingAckReceived):
+            self.pongs.append(event.ping_data)
         elif isinstance(event, h2.events.StreamEnded):
             self.ended.add(stream_id)
         elif isinstance(event, h2.events.StreamReset):
