@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class Headers:
-    """Header fields in order of arrival; names are lower case, a name may recur."""
+    """Header fields in order of arrival; names are lower case, a name may recur.
 
-    __slots__ = ("pairs",)
+    Never changed: requests with the same fields on a connection share them, and what was found out about them.
+    """
 
-    def __init__(self, pairs: list[tuple[str, str]] | None = None) -> None:
-        self.pairs = pairs if pairs is not None else []
+    __slots__ = ("_first", "_known", "pairs")
+
+    def __init__(self, pairs: Sequence[tuple[str, str]] = ()) -> None:
+        self.pairs = tuple(pairs)
+        self._first = dict(self.pairs[::-1])
+        self._known: dict[Callable[[Headers], Any], Any] = {}
 
     def get(self, name: str, default: str = "") -> str:
         """The first value of this name."""
-        for key, value in self.pairs:
-            if key == name:
-                return value
-        return default
+        return self._first.get(name, default)
 
     def get_all(self, name: str) -> list[str]:
         return [value for key, value in self.pairs if key == name]
 
-    def remove(self, name: str) -> None:
-        self.pairs = [pair for pair in self.pairs if pair[0] != name]
+    def known(self, find: Callable[[Headers], T]) -> T:
+        """What `find` makes of these fields, and of nothing else; it is asked once. Not for functions made anew."""
+        try:
+            found: T = self._known[find]
+        except KeyError:
+            found = self._known[find] = find(self)
+        return found
+
+    def without(self, dropped: Callable[[str], bool]) -> Headers:
+        """The fields but those whose names are `dropped`; themselves where there are none."""
+        kept = [pair for pair in self.pairs if not dropped(pair[0])]
+        return self if len(kept) == len(self.pairs) else Headers(kept)
 
     def __contains__(self, name: str) -> bool:
-        return any(key == name for key, _ in self.pairs)
+        return name in self._first
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.pairs)

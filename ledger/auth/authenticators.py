@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ledger.apimachinery.http import Request, User
+from ledger.apimachinery.http import Headers, Request, User
 from ledger.auth.api import (
     ANONYMOUS,
     UNAUTHENTICATED,
@@ -60,7 +60,9 @@ def request_authenticator(
                 return found
         except Unauthenticated as refusal:
             refusals.append(str(refusal))
-        token = _bearer(request)
+        token, spaced = request.headers.known(_bearer)
+        if spaced:
+            request.warnings.append(_SPACE_WARNING)
         if token:
             try:
                 return authenticate_token(token, audiences)
@@ -97,11 +99,9 @@ def joined(texts: Sequence[str]) -> str:
     return distinct[0] if len(distinct) == 1 else f"[{', '.join(distinct)}]"
 
 
-def _bearer(request: Request) -> str:
-    """The token of the Authorization header; "" when there is none, or another scheme's."""
-    scheme, *rest = request.headers.get("authorization").strip().split(" ", 2)
+def _bearer(headers: Headers) -> tuple[str, bool]:
+    """The token of the Authorization header, "" when there is none, or another scheme's; whether a space came before it."""
+    scheme, *rest = headers.get("authorization").strip().split(" ", 2)
     if not rest or scheme.lower() != "bearer":
-        return ""
-    if not rest[0] and len(rest) > 1:
-        request.warnings.append(_SPACE_WARNING)
-    return rest[0]
+        return "", False
+    return rest[0], not rest[0] and len(rest) > 1

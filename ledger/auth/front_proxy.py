@@ -43,6 +43,7 @@ def front_proxy_authenticator(config: FrontProxy) -> Authenticate:
     """None for a request that is no front proxy's; raises Unauthenticated for one that may not be one."""
     names, uids, groups = map(_lower, (config.username_headers, config.uid_headers, config.group_headers))
     prefixes = _lower(config.extra_prefixes)
+    told = {*names, *uids, *groups}
 
     def authenticate(request: Request) -> Authenticated | None:
         if not request.peer_certificate or request.peer_signer not in config.signers:
@@ -55,9 +56,7 @@ def front_proxy_authenticator(config: FrontProxy) -> Authenticate:
         if not name:
             return None
         user = User(name, _first(headers, uids), tuple(_all(headers, groups)), _extra(headers, prefixes))
-        headers.pairs = [
-            pair for pair in headers if pair[0] not in {*names, *uids, *groups} and not pair[0].startswith(prefixes)
-        ]
+        request.headers = headers.without(lambda field: field in told or field.startswith(prefixes))
         return Authenticated(user)
 
     return authenticate

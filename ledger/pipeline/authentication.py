@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ledger.apimachinery import status
 from ledger.apimachinery.http import Handler, Headers, Request, Response
 from ledger.auth.api import Authenticate, Unauthenticated
-from ledger.auth.pending import settled
+from ledger.auth.pending import Pending, settled
 
 _log = logging.getLogger(__name__)
 _CREDENTIALS = frozenset({"authorization", "x-remote-user", "x-remote-uid", "x-remote-group"})
@@ -24,21 +24,22 @@ def with_authentication(handler: Handler, authenticate: Authenticate, audiences:
 
     async def authenticated(request: Request) -> Response:
         try:
-            found = await settled(lambda: authenticate(request))
+            try:
+                found = authenticate(request)
+            except Pending:
+                found = await settled(lambda: authenticate(request))
         except Unauthenticated as why:
             _log.info("unable to authenticate the request: %s (audit id %s)", why, request.audit_id)
             raise status.unauthorized() from None
         if found is None or (own and found.audiences and own.isdisjoint(found.audiences)):
             raise status.unauthorized()
-        _drop_credentials(request.headers)
+        request.headers = request.headers.known(_without_credentials)
         request.user = found.user
         return await handler(request)
 
     return authenticated
 
 
-def _drop_credentials(headers: Headers) -> None:
-    """Also the headers by which a front proxy says who asks: nothing behind this filter may believe them."""
-    headers.pairs = [
-        pair for pair in headers.pairs if pair[0] not in _CREDENTIALS and not pair[0].startswith("x-remote-extra-")
-    ]
+def _without_credentials(headers: Headers) -> Headers:
+    """Also without those by which a front proxy says who asks: nothing behind this filter may believe them."""
+    return headers.without(lambda name: name in _CREDENTIALS or name.startswith("x-remote-extra-"))

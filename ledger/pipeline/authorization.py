@@ -5,7 +5,7 @@ from __future__ import annotations
 from ledger.apimachinery.field import quoted
 from ledger.apimachinery.http import Handler, Request, Response
 from ledger.auth.api import DECISION, REASON, Authorize, forbidden
-from ledger.auth.pending import settled
+from ledger.auth.pending import Pending, settled
 
 
 def with_authorization(handler: Handler, authorize: Authorize) -> Handler:
@@ -14,7 +14,10 @@ def with_authorization(handler: Handler, authorize: Authorize) -> Handler:
     async def authorized(request: Request) -> Response:
         assert request.user is not None and request.info is not None
         user, info = request.user, request.info
-        decision = await settled(lambda: authorize(user, info))
+        try:
+            decision = authorize(user, info)
+        except Pending:
+            decision = await settled(lambda: authorize(user, info))
         request.annotations[DECISION] = "allow" if decision.allowed else "forbid"
         request.annotations[REASON] = decision.reason
         if decision.error and not decision.allowed:

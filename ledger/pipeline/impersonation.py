@@ -38,6 +38,7 @@ from ledger.auth.pending import settled
 from ledger.auth.usernames import node_of, service_account_groups, split_service_account
 
 _EXTRA = "impersonate-extra-"
+_WANTED = frozenset({"impersonate-user", "impersonate-uid", "impersonate-group"})
 _NODE_NAME = "authentication.kubernetes.io/node-name"
 _AUTHENTICATION_GROUP = "authentication.k8s.io"
 _MANY = 4  # from so many values on, one question about "*" is asked first
@@ -52,8 +53,9 @@ def with_impersonation(handler: Handler, authorize: Authorize) -> Handler:
     async def impersonating(request: Request) -> Response:
         assert request.user is not None and request.info is not None
         try:
-            wanted = _wanted(request.headers)
+            wanted = request.headers.known(_wanted)
             if wanted is not None:
+                request.headers = request.headers.known(_without_wanted)
                 asked = _Asked(authorize, request.user, request.info, wanted)
                 request.user = await settled(partial(asked.allowed_user, last_way))
         except StatusError:
@@ -65,11 +67,8 @@ def with_impersonation(handler: Handler, authorize: Authorize) -> Handler:
 
 
 def _wanted(headers: Headers) -> User | None:
-    """Whom the Impersonate-* headers name; takes them off, so that nobody behind this filter treats them apart."""
-    for header, _ in headers.pairs:
-        if header.startswith("impersonate-"):
-            break
-    else:
+    """Whom the Impersonate-* headers name."""
+    if not any(header.startswith("impersonate-") for header, _ in headers):
         return None
     name, uid = headers.get("impersonate-user"), headers.get("impersonate-uid")
     groups = tuple(headers.get_all("impersonate-group"))
@@ -83,9 +82,12 @@ def _wanted(headers: Headers) -> User | None:
         if uid or groups or extra:
             raise status.bad_request(f"requested {_go_syntax(wanted)} without impersonating a user name")
         return None
-    taken = ("impersonate-user", "impersonate-uid", "impersonate-group")
-    headers.pairs = [pair for pair in headers.pairs if pair[0] not in taken and not pair[0].startswith(_EXTRA)]
     return wanted
+
+
+def _without_wanted(headers: Headers) -> Headers:
+    """So that nobody behind this filter treats them apart."""
+    return headers.without(lambda name: name in _WANTED or name.startswith(_EXTRA))
 
 
 def _unescaped(key: str) -> str:

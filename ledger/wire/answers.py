@@ -21,6 +21,7 @@ TEXT_PLAIN = ("content-type", "text/plain; charset=utf-8")
 OWN_HEADERS = frozenset({"connection", "content-length", "date", "keep-alive", "transfer-encoding", "upgrade"})
 
 REMEMBERED_MAX = 4096  # fields
+NEVER_TWICE = "audit-id"  # the field whose value no other answer has
 VALUE_CHARS_MAX = 256  # of one of them
 
 _date = (0, b"")
@@ -36,11 +37,22 @@ def date_value() -> bytes:
 
 
 def http1_head(
-    status: int, headers: Iterable[tuple[str, str]], *, length: int | None, chunked: bool, connection: str
+    status: int,
+    headers: Iterable[tuple[str, str]],
+    *,
+    length: int | None,
+    chunked: bool,
+    connection: str,
+    body: bytes = b"",
 ) -> bytes:
-    """Status line to empty line. `connection` is "", "close" or "keep-alive"; `length` None says nothing of it."""
+    """Status line to empty line, and the body where it is at hand.
+
+    `connection` is "", "close" or "keep-alive"; `length` None says nothing of it.
+    """
     parts = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
-    parts += [_remembered_line(*each) if len(each[1]) < VALUE_CHARS_MAX else _line(*each) for each in headers]
+    for name, value in headers:
+        remembered = name != NEVER_TWICE and len(value) < VALUE_CHARS_MAX
+        parts.append(_remembered_line(name, value) if remembered else _line(name, value))
     if length is not None:
         parts.append(b"content-length: %d\r\n" % length)
     if chunked:
@@ -48,6 +60,7 @@ def http1_head(
     if connection:
         parts.append(b"connection: %b\r\n" % connection.encode())
     parts.append(b"date: %b\r\n\r\n" % date_value())
+    parts.append(body)
     return b"".join(parts)
 
 
@@ -62,7 +75,9 @@ def field_of(name: str, value: str) -> tuple[bytes, bytes] | None:
     name = name.lower()
     if name in OWN_HEADERS:
         return None
-    value = value.translate(_CONTROLS).strip(" \t")
+    if not (value.isascii() and value.isprintable()):
+        value = value.translate(_CONTROLS)
+    value = value.strip(" \t")
     return name.translate(_CONTROLS).encode(errors="replace"), value.encode(errors="replace")  # of a lone surrogate
 
 

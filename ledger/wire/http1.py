@@ -37,7 +37,7 @@ async def no_body() -> bytes:
 class Http1:
     """The state of one connection between its requests."""
 
-    __slots__ = ("block", "buffer", "connection", "fields", "minor", "reading_ahead", "served", "stream", "wire")
+    __slots__ = ("block", "buffer", "connection", "fields", "headers", "minor", "served", "stream", "wire")
 
     def __init__(self, wire: Wire, connection: Connection) -> None:
         self.wire = wire
@@ -46,7 +46,7 @@ class Http1:
         self.buffer = bytearray()  # received, not yet understood
         self.served = 0
         # Clients send the same header fields again and again: the last block is parsed once.
-        self.block, self.minor, self.fields = b"", -1, Fields([])
+        self.block, self.minor, self.fields, self.headers = b"", -1, Fields([]), Headers()
 
     async def run(self) -> bytes:
         """Serves until the connection is done. Not empty: what came instead of HTTP/1.1, an HTTP/2 preface."""
@@ -57,8 +57,7 @@ class Http1:
                     return b""
                 if not self.served and head + b"\r\n\r\n" == PREFACE_LINE:
                     return PREFACE_LINE + bytes(self.buffer)
-                line, fields = self._parse(head)
-                if not await self._serve(line, fields):
+                if not await self._serve(*self._parse(head)):
                     return b""
                 self.served += 1
         except Malformed as malformed:
@@ -73,6 +72,19 @@ class Http1:
         scanned, skipped, begun = 0, 0, bool(buffer)
         connection.expire_in(config.head_timeout_s if begun else config.idle_timeout_s)
         connection.on_drain = self._drain_between_requests
+        if not begun and not self.wire.draining:
+            data = await self.stream.receive()
+            # Mostly one head and nothing else: it need not go through the buffer.
+            end = len(data) - 4
+            if 0 < end <= config.head_bytes_max and data.find(b"\r\n\r\n") == end and data[:2] != b"\r\n":
+                connection.deadline = math.inf
+                connection.on_drain = _finish_request
+                return data[:end]
+            if not data:
+                return None
+            begun = True
+            connection.expire_in(config.head_timeout_s)
+            buffer += data
         while True:
             while buffer[:2] == b"\r\n" and skipped < LEADING_BYTES_MAX:  # some clients end a body with a line too many
                 del buffer[:2]
@@ -115,22 +127,22 @@ class Http1:
         if not self.buffer:
             self.connection.scope.cancel()
 
-    def _parse(self, head: bytes) -> tuple[RequestLine, Fields]:
+    def _parse(self, head: bytes) -> tuple[RequestLine, Fields, Headers]:
         first, _, block = head.partition(b"\r\n")
         line = parse_line(first)
         if block == self.block and line.minor == self.minor:
-            return line, self.fields
+            return line, self.fields, self.headers
         fields = parse_fields(block, line.minor)
+        headers = Headers(fields.pairs)
         if len(block) <= REMEMBERED_BYTES_MAX:
-            self.block, self.minor, self.fields = block, line.minor, fields
-        return line, fields
+            self.block, self.minor, self.fields, self.headers = block, line.minor, fields, headers
+        return line, fields, headers
 
-    async def _serve(self, line: RequestLine, fields: Fields) -> bool:
+    async def _serve(self, line: RequestLine, fields: Fields, headers: Headers) -> bool:
         """Answers one request. True when the connection can take another one."""
         body = Body(self, fields) if fields.has_body else None
-        headers = Headers(list(fields.pairs))
         if line.authority:
-            headers.pairs = [("host", line.authority), *(pair for pair in headers.pairs if pair[0] != "host")]
+            headers = Headers([("host", line.authority), *headers.without("host".__eq__)])
         request = Request(
             line.method,
             line.path,
@@ -146,6 +158,12 @@ class Http1:
             read_piece=body.read_piece if body else None,
         )
         response = await self.wire.answer(request)
+        if body is None and response.stream is None and response.tunnel is None and response.release is None:
+            keep = fields.keep_alive and not self.wire.draining
+            await self.stream.send(self._whole(line, response, keep))
+            if not keep and self.buffer:
+                await self._linger()
+            return keep
         try:
             return await self._answer(line, fields, body, response)
         finally:
@@ -180,12 +198,14 @@ class Http1:
         await tunnel(Tunnel(self.stream, bytes(self.buffer)))
 
     def _whole(self, line: RequestLine, response: Response, keep: bool) -> bytes:
-        length = answers.length_of(response, line.method)
-        connection = connection_option(keep, line.minor)
-        head = answers.http1_head(
-            response.status, response.headers, length=length, chunked=False, connection=connection
+        return answers.http1_head(
+            response.status,
+            response.headers,
+            length=answers.length_of(response, line.method),
+            chunked=False,
+            connection=connection_option(keep, line.minor),
+            body=b"" if answers.has_no_body(line.method, response.status) else response.body,
         )
-        return head if answers.has_no_body(line.method, response.status) else head + response.body
 
     async def _refuse(self, malformed: Malformed) -> None:
         """What follows on this connection cannot be understood any more: answer and close."""

@@ -9,7 +9,7 @@ import trio
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 
-from ledger.apimachinery.http import Headers, PeerGone, Request, Response, Shared
+from ledger.apimachinery.http import PeerGone, Request, Response, Shared
 from ledger.apimachinery.status import StatusError
 from ledger.wire import answers
 from ledger.wire.connection import body_cut_short, body_too_large, body_too_slow, log
@@ -108,7 +108,7 @@ class Stream:
             self.head.method,
             self.head.path,
             self.head.query,
-            Headers(list(self.head.pairs)),
+            self.head.headers,
             self.read_body,
             client=connection.client,
             http_version="2",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import chain
 
+from ledger.apimachinery.http import Headers
 from ledger.wire.http1_syntax import DIGITS, HOST, TARGET, TOKEN, VALUE, Malformed, split_target
 
 PSEUDO_HEADERS = frozenset({":method", ":scheme", ":authority", ":path", ":protocol"})
@@ -18,6 +19,7 @@ REMEMBERED_MAX = 64  # header fields
 REMEMBERED_BYTES_MAX = 2048  # of one of them, or of a whole block
 
 Pair = tuple[str, str]
+NO_HEADERS = Headers()
 
 
 class MalformedStream(Exception):
@@ -37,7 +39,7 @@ class RequestHead:
     method: str
     path: str  # percent-encoded as sent
     query: str
-    pairs: list[Pair]
+    headers: Headers
     content_length: int  # -1: not announced
     expects_continue: bool
 
@@ -45,12 +47,13 @@ class RequestHead:
 class HeadReader:
     """Turns header blocks into requests; remembers the last block and the fields it has seen, for clients repeat them."""
 
-    __slots__ = ("last", "last_head", "remembered")
+    __slots__ = ("last", "last_head", "last_headers", "remembered")
 
     def __init__(self) -> None:
         self.remembered: dict[tuple[bytes, bytes], Pair] = {}
         self.last: list[tuple[bytes, bytes]] = []
         self.last_head: RequestHead | None = None
+        self.last_headers = NO_HEADERS  # the same for other paths, as a rule
 
     def read(self, fields: list[tuple[bytes, bytes]]) -> RequestHead:
         """Not to be changed. Raises MalformedStream or BadStreamRequest."""
@@ -59,6 +62,7 @@ class HeadReader:
         head = self._read(fields)
         small = sum(map(len, chain.from_iterable(fields))) <= REMEMBERED_BYTES_MAX
         self.last, self.last_head = (fields, head) if small else ([], None)
+        self.last_headers = head.headers if small else NO_HEADERS
         return head
 
     def _read(self, fields: list[tuple[bytes, bytes]]) -> RequestHead:
@@ -85,7 +89,7 @@ class HeadReader:
                 length = int(value)
             elif name == "expect":
                 expects = value.lower() == "100-continue"
-        return _request_head(pseudo, pairs, length, host, expects)
+        return self._request_head(pseudo, pairs, length, host, expects)
 
     def _check(self, field: tuple[bytes, bytes]) -> Pair:
         name, value = field[0].decode("latin-1"), field[1].decode("latin-1")
@@ -102,21 +106,23 @@ class HeadReader:
             self.remembered[(bytes(field[0]), bytes(field[1]))] = (name, value)
         return name, value
 
-
-def _request_head(pseudo: dict[str, str], pairs: list[Pair], length: int, host: str, expects: bool) -> RequestHead:
-    method, target, authority = pseudo.get(":method", ""), pseudo.get(":path", ""), pseudo.get(":authority", "")
-    if method == "CONNECT" or ":protocol" in pseudo:
-        raise BadStreamRequest("CONNECT is not supported")
-    if ":method" not in pseudo or not pseudo.get(":scheme") or not target:
-        raise MalformedStream("missing pseudo-header")
-    if not TOKEN(method) or not TARGET(target) or (target[0] != "/" and target != "*"):
-        raise BadStreamRequest("malformed method or path")
-    if not HOST(authority) or not HOST(host):
-        raise BadStreamRequest("malformed authority")
-    if authority:
-        pairs = [("host", authority), *[pair for pair in pairs if pair[0] != "host"]]
-    try:
-        path, query = split_target(target)
-    except Malformed as malformed:
-        raise BadStreamRequest(malformed.why, malformed.status) from None
-    return RequestHead(method, path, query, pairs, length, expects)
+    def _request_head(
+        self, pseudo: dict[str, str], pairs: list[Pair], length: int, host: str, expects: bool
+    ) -> RequestHead:
+        method, target, authority = pseudo.get(":method", ""), pseudo.get(":path", ""), pseudo.get(":authority", "")
+        if method == "CONNECT" or ":protocol" in pseudo:
+            raise BadStreamRequest("CONNECT is not supported")
+        if ":method" not in pseudo or not pseudo.get(":scheme") or not target:
+            raise MalformedStream("missing pseudo-header")
+        if not TOKEN(method) or not TARGET(target) or (target[0] != "/" and target != "*"):
+            raise BadStreamRequest("malformed method or path")
+        if not HOST(authority) or not HOST(host):
+            raise BadStreamRequest("malformed authority")
+        if authority:
+            pairs = [("host", authority), *[pair for pair in pairs if pair[0] != "host"]]
+        try:
+            path, query = split_target(target)
+        except Malformed as malformed:
+            raise BadStreamRequest(malformed.why, malformed.status) from None
+        headers = self.last_headers if self.last_headers.pairs == tuple(pairs) else Headers(pairs)
+        return RequestHead(method, path, query, headers, length, expects)

@@ -5,7 +5,7 @@ import trio
 import trio.testing
 from h2.settings import SettingCodes
 
-from ledger.apimachinery.http import Request, Response, Write
+from ledger.apimachinery.http import Headers, Request, Response, Write
 from ledger.wire.http2 import IDLE_TASKS_KEPT
 from tests.wire.wire_server import echo, run, serving
 
@@ -284,3 +284,24 @@ def test_a_peer_that_reads_nothing_is_still_heard_while_its_streams_fill_the_que
             assert (await client.answer(await client.ask("GET", "/narrow"))).complete
 
     run(test)
+
+
+def test_fields_of_one_stream_are_not_taken_for_those_of_the_next() -> None:
+    async def handler(request: Request) -> Response:
+        found = request.headers.known(authorization)
+        request.headers = request.headers.without("authorization".__eq__)
+        return Response(200, [], f"{request.raw_path} {found} {request.headers.get('x-more')}".encode())
+
+    async def test() -> None:
+        async with serving(handler) as server, server.http2() as client:
+            for number, (token, *more) in enumerate([("a",), ("a",), ("b",), ("a", "1"), ("a",), ("",)] * 2):
+                extra = [("authorization", token)] if token else []
+                extra += [("x-more", each) for each in more]
+                answer = await client.answer(await client.ask("GET", f"/{number}", None, *extra))
+                assert answer.body.decode() == f"/{number} {token} {''.join(more)}"
+
+    run(test)
+
+
+def authorization(headers: Headers) -> str:
+    return headers.get("authorization")
