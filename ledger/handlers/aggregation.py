@@ -51,8 +51,9 @@ class Aggregation:
     def server_of(self, request: Request) -> ApiService | None:
         """Whom a request is for; None: it is answered here, as is everything about the past."""
         info = request.info
-        assert info is not None
-        return None if info.moment or self.closed else self.services.of_path(info.path)
+        if self.closed or info is None or info.moment or not self.services.remote:
+            return None
+        return self.services.of_path(info.path)
 
     async def __call__(self, request: Request, service: ApiService) -> Response:
         if not service.available:

@@ -34,6 +34,8 @@ class Api:
 
     async def one(self, call: Call, stored: Stored, code: int = 200) -> Response:
         """The answer that shows an object. StatusError 406; 500 when no webhook converts it."""
+        if not by_webhook(call.definition):
+            return self.encoder.one(call, stored, code)
         return await self.shown(call, [stored], lambda: self.encoder.one(call, stored, code))
 
     async def converted(self, call: Call, items: list[Stored]) -> list[Stored]:

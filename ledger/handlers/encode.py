@@ -14,7 +14,7 @@ import trio
 
 from ledger.apimachinery import cbor_codec, json_codec, yaml_text
 from ledger.apimachinery.field import quoted
-from ledger.apimachinery.http import Request, Response, Write
+from ledger.apimachinery.http import Headers, Request, Response, Write
 from ledger.apimachinery.negotiation import (
     CBOR,
     JSON,
@@ -44,7 +44,7 @@ from ledger.scheme.conversion import stored_kind
 
 GZIP_FROM_BYTES = 128 * 1024  # as k8s.io/apiserver's deferredResponseWriter
 GZIPPED = [("content-encoding", "gzip"), ("vary", "Accept-Encoding")]
-CHUNKS_A_TURN = 2  # of 512 KiB, sent to a client that always has room
+CHUNKS_A_TURN = 4  # of 256 KiB, sent to a client that always has room
 ITEMS_A_TURN = 100  # of a list, decoded before others have their turn; some milliseconds
 STATUS = GVK("", "v1", "Status")
 _IS_JSON = ("content-type", JSON)
@@ -188,8 +188,11 @@ class Encoder:
         return compressed(request, Response(code, [("content-type", form.media_type)], body))
 
     def _pretty(self, request: Request, form: Negotiated) -> bool:
-        given = text(query_of(request), "pretty") if "pretty" in request.query else None
-        return form.pretty or wants_pretty(given, request.headers.get("user-agent"))
+        if form.pretty:
+            return True
+        if "pretty" in request.query:
+            return wants_pretty(text(query_of(request), "pretty"), request.headers.get("user-agent"))
+        return request.headers.known(_for_eyes)
 
     def _json(self, request: Request, body: bytes, code: int, form: Negotiated) -> Response:
         if self._pretty(request, form):
@@ -356,10 +359,24 @@ def _gzipped(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes]:
 
 
 def _negotiated(call: Call, collection: bool = False) -> Negotiated:
-    accept = call.request.headers.get("accept")
-    if call.definition.custom:
-        return negotiate(accept, routed=False, custom=True)
-    return negotiate(accept, streaming_route=collection)
+    return call.request.headers.known(_of_custom if call.definition.custom else _of_many if collection else _of_one)
+
+
+def _of_one(headers: Headers) -> Negotiated:
+    return negotiate(headers.get("accept"))
+
+
+def _of_many(headers: Headers) -> Negotiated:
+    return negotiate(headers.get("accept"), streaming_route=True)
+
+
+def _of_custom(headers: Headers) -> Negotiated:
+    return negotiate(headers.get("accept"), routed=False, custom=True)
+
+
+def _for_eyes(headers: Headers) -> bool:
+    """Whether the client is one that people read the answers of."""
+    return wants_pretty(None, headers.get("user-agent"))
 
 
 def _list_meta(call: Call, page: Page, transform: str) -> Object:

@@ -13,7 +13,7 @@ from ledger.registry.registry import Call
 async def get(api: Api, call: Call, revision: int | None = None) -> Response:
     """The object; `revision`: as it stood then (None: now)."""
     api.encoder.check(call)
-    given = get_resource_version(query_of(call.request))
+    given = call.request.query and get_resource_version(query_of(call.request))
     if given and revision is None:
         wanted, head = parse_revision(given), api.store.head()
         if wanted > head:

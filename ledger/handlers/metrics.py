@@ -61,6 +61,17 @@ class Gauge(NamedTuple):
     read: Callable[[], Values]
 
 
+class Series:
+    """Requests that have all labels but the code in common."""
+
+    __slots__ = ("buckets", "codes", "seconds")
+
+    def __init__(self) -> None:
+        self.codes: dict[int, int] = {}
+        self.buckets = [0] * (len(DURATION_BUCKETS_S) + 1)
+        self.seconds = 0.0
+
+
 class Metrics:
     """Counts requests and commits; `gauges` are asked when the page is."""
 
@@ -68,8 +79,7 @@ class Metrics:
         self.gauges = gauges
         self.commit_sizes = [0.0] * (len(COMMIT_BUCKETS) + 1)
         self.events = self.changes = 0
-        self.requests: dict[tuple[str, ...], int] = {}
-        self.durations: dict[tuple[str, ...], list[float]] = {}  # buckets, the sum last
+        self.series: dict[tuple[str, ...], Series] = {}  # by DURATION_LABELS
         self.started = time.time()
 
     def observe(self, request: Request, code: int, seconds: float) -> None:
@@ -82,17 +92,17 @@ class Metrics:
             dry_run = "All" if request.query and "dryRun=All" in request.query else ""
             verb = _VERBS.get(info.verb) or info.verb.upper()
             labels = ("apiserver", dry_run, info.group, info.resource, scope, info.subresource, verb, info.version)
-        if labels not in self.durations and len(self.durations) >= SERIES_MAX:
-            labels = OTHER  # paths are the clients' to make up: they must not fill our memory
-        key = (str(code), *labels)
-        self.requests[key] = self.requests.get(key, 0) + 1
-        buckets = self.durations.get(labels)
-        if buckets is None:
-            buckets = self.durations[labels] = [0.0] * (len(DURATION_BUCKETS_S) + 2)
+        series = self.series.get(labels) or self._new_series(labels)
+        series.codes[code] = series.codes.get(code, 0) + 1
         if labels[6] == "WATCH":
             return  # a watch is over when its client wants, which says nothing about this server
-        buckets[bisect_left(DURATION_BUCKETS_S, seconds)] += 1
-        buckets[-1] += seconds
+        series.buckets[bisect_left(DURATION_BUCKETS_S, seconds)] += 1
+        series.seconds += seconds
+
+    def _new_series(self, labels: tuple[str, ...]) -> Series:
+        if len(self.series) >= SERIES_MAX:
+            labels = OTHER  # paths are the clients' to make up: they must not fill our memory
+        return self.series.setdefault(labels, Series())
 
     def committed(self, entries: Sequence[Entry]) -> None:
         """A log listener: counts the changes of a commit."""
@@ -114,14 +124,15 @@ class Metrics:
         total = CounterMetricFamily(
             "apiserver_request_total", "Requests by what they asked for.", labels=REQUEST_LABELS
         )
-        for key, count in self.requests.items():
-            total.add_metric(key, count)
+        for labels, series in self.series.items():
+            for code, count in series.codes.items():
+                total.add_metric((str(code), *labels), count)
         yield total
         duration = HistogramMetricFamily(
             "apiserver_request_duration_seconds", "Seconds until the answer, watches aside.", labels=DURATION_LABELS
         )
-        for labels, values in self.durations.items():
-            duration.add_metric(labels, _cumulative(DURATION_BUCKETS_S, values[:-1]), values[-1])
+        for labels, series in self.series.items():
+            duration.add_metric(labels, _cumulative(DURATION_BUCKETS_S, series.buckets), series.seconds)
         yield duration
         commits = HistogramMetricFamily("ledger_log_commit_events", "Events that shared one durable commit.")
         commits.add_metric((), _cumulative(COMMIT_BUCKETS, self.commit_sizes), float(self.events))

@@ -57,6 +57,7 @@ class Resources:
         self.api, self.moments, self.documents, self.special = api, moments, documents, special
         self.read_only, self.untold = read_only, untold
         self._routes: dict[tuple[str, str], Route] = {}  # of (method, path), by the kinds of `_routed_by`
+        self._at_once: set[tuple[str, str]] = set()  # of these: one stored object of a built-in kind
         self._routed_by: Scheme | None = None
 
     async def __call__(self, request: Request) -> Response:
@@ -97,19 +98,16 @@ class Resources:
         A custom one may have to be converted by a webhook.
         """
         info = request.info
-        if info is None or not info.name or info.verb != "get" or info.moment:
+        if info is None or info.verb != "get" or info.moment:
             return False
         if self._routed_by is not self.moments.scheme(None):
             return False
-        found = self._routes.get((request.method, info.path))
-        if found is None or found.verb != "get" or found.definition.custom:
-            return False
-        return self._special(found) is None
+        return (request.method, info.path) in self._at_once
 
     def _route(self, scheme: Scheme, method: str, path: str) -> Route | None:
         """The route of a path, None for what is no resource: remembered, as clients ask for the same again and again."""
         if scheme is not self._routed_by:
-            self._routed_by, self._routes = scheme, {}
+            self._routed_by, self._routes, self._at_once = scheme, {}, set()
         found = self._routes.get((method, path))
         if found is None and _may_be_a_resource(path):
             found = route(scheme, method, path)
@@ -118,8 +116,11 @@ class Resources:
                     raise bad_request(f"Name parameter invalid: {quoted(found.name)}: {'; '.join(wrong)}")
                 if len(self._routes) >= ROUTES_MAX:
                     self._routes.clear()
+                    self._at_once.clear()
                 if len(path) <= CHARS_MAX:
                     self._routes[method, path] = found
+                    if found.name and found.verb == "get" and not found.definition.custom and not self._special(found):
+                        self._at_once.add((method, path))
         return found
 
     async def _no_route(self, request: Request, scheme: Scheme, path: str) -> Response:

@@ -163,6 +163,9 @@ class LmdbEngine:
     def read(self) -> LmdbRead:
         return self.file.read()
 
+    def get(self, table: str, key: bytes) -> bytes | None:
+        return self.file.get(table, key)
+
     def subscribe(self, listener: Callable[[Sequence[Entry]], None]) -> None:
         self._listeners.append(listener)
 

@@ -16,8 +16,7 @@ from typing import Any
 import lmdb
 
 from ledger.log.api import Bodies, Damaged, InUse, LogClosed, Unusable
-from ledger.log.resident import MapPages
-from ledger.log.rows import LogRead, first_rows
+from ledger.log.rows import LogRead
 from ledger.log.sequencer import LOG_TABLES, Rows
 
 FILE = "ledger.mdb"
@@ -26,7 +25,6 @@ MAP_BYTES = 1 << 40
 READERS_MAX = 1024
 TABLES_MAX = 64
 ROWS_AT_ONCE = 32  # of a scan, taken from LMDB before looking whether its end has come
-READS_BETWEEN_LOOKS = 16  # at the map's resident pages; a slice of a list is a read, and touches a megabyte at most
 PAGES_NEVER_WRITTEN = 256  # LMDB may count pages at the end of its file that it freed before writing them
 
 
@@ -80,27 +78,6 @@ class LmdbRead(LogRead):
                 yield from takewhile(lambda row: bytes(row[0]) < stop, some)
                 return
 
-    def rows_in_place(
-        self, table: str, start: bytes, stop: bytes, rows_max: int, bytes_max: int
-    ) -> tuple[list[memoryview], bytes | None]:
-        cursor = self.txn.cursor(self.tables[table])
-        if not cursor.set_range(start):
-            return [], None
-        found: list[memoryview] = []
-        length, last = 0, b""
-        rows = cursor.iternext(keys=False)
-        while len(some := list(islice(rows, ROWS_AT_ONCE))) == ROWS_AT_ONCE:
-            end, more = bytes(cursor.key()), sum(map(len, some))
-            if end >= stop or len(found) + ROWS_AT_ONCE > rows_max or length + more > bytes_max:
-                break
-            found += some
-            length += more
-            last = end
-        # The end is among the next few rows, whose keys tell where.
-        rest = self.scan_in_place(table, last + b"\0" if last else start, stop)
-        some, following = first_rows(rest, rows_max - len(found), bytes_max - length)
-        return found + some, following or last if following is not None else None
-
     def count(self, table: str, start: bytes, stop: bytes) -> int:
         cursor = self.txn.cursor(self.tables[table])
         if not cursor.set_range(start):
@@ -133,7 +110,6 @@ class LmdbFile:
             self.env = _open(self.path, read_only, relaxed)
             try:
                 self.tables = self._open_tables((*LOG_TABLES, *tables))
-                self._pages, self._reads = MapPages(self.path), 0
             except BaseException:
                 self.env.close()
                 raise
@@ -143,13 +119,19 @@ class LmdbFile:
 
     def read(self) -> LmdbRead:
         try:
-            read = LmdbRead(self.env.begin(buffers=True), self.tables, self.bodies, self.path)
+            return LmdbRead(self.env.begin(buffers=True), self.tables, self.bodies, self.path)
         except lmdb.Error as error:
             raise LogClosed(f"{self.path}: {error}") from error
-        self._reads += 1
-        if not self._reads % READS_BETWEEN_LOOKS:
-            self._pages.look()
-        return read
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        try:
+            with self.env.begin(self.tables[table]) as txn:
+                row: bytes | None = txn.get(key)
+                return row
+        except (lmdb.CorruptedError, lmdb.PageNotFoundError) as error:
+            raise Damaged(0, f"{self.path}: {error}") from error
+        except lmdb.Error as error:
+            raise LogClosed(f"{self.path}: {error}") from error
 
     def table_bytes(self, table: str) -> int:
         with self.env.begin() as txn:
@@ -166,7 +148,6 @@ class LmdbFile:
             self._commit(rows)
         except lmdb.Error as error:
             raise LogClosed(f"{self.path}: {error}") from error
-        self._pages.look()
 
     def _commit(self, rows: Rows) -> None:
         with self.env.begin(write=True) as txn:
@@ -198,7 +179,6 @@ class LmdbFile:
         self.env.reader_check()
 
     def close(self) -> None:
-        self._pages.close()
         self.env.close()
         self._unlock()
 

@@ -106,6 +106,9 @@ class MemoryEngine:
         self._check_open()
         return MemoryRead(self.tables, self.bodies)
 
+    def get(self, table: str, key: bytes) -> bytes | None:
+        return self.read().get(table, key)
+
     async def drop(self, rows: Mapping[str, Mapping[bytes, bytes | None]]) -> None:
         self.write_rows(rows)
         await trio.lowlevel.checkpoint()

@@ -150,8 +150,7 @@ class Store:
     def get(self, key: Key) -> Stored | None:
         """The object as it is now."""
         raw = table_key(key.encode())
-        with self.read() as read:
-            row = read.get(STATE, raw)
+        row = self.engine.get(STATE, raw)
         return None if row is None else decode_stored(raw, row, self.bodies)
 
     def versions(self, key: Key, *, newest_first: bool = True, upto: int | None = None) -> Iterator[Change]:

@@ -64,7 +64,7 @@ class ApiServices:
     """Fill it with `load`, keep it true with `follow`."""
 
     def __init__(self) -> None:
-        self._remote: dict[GroupVersion, ApiService] = {}
+        self.remote: dict[GroupVersion, ApiService] = {}
         self._published: dict[str, Published] = {}
         self._changes = 0
         self._versions: tuple[int, tuple[RemoteVersion, ...]] = (-1, ())
@@ -83,12 +83,12 @@ class ApiServices:
     def _set(self, name: str, found: Object | None) -> None:
         version, _, group = name.partition(".")
         service = None if found is None else api_service_of(name, found)
-        before = self._remote.get((group, version))
+        before = self.remote.get((group, version))
         if service is None:
-            self._remote.pop((group, version), None)
+            self.remote.pop((group, version), None)
             self._published.pop(name, None)
         else:
-            self._remote[group, version] = service
+            self.remote[group, version] = service
             self._published.setdefault(name, Published())
         if service != before:
             self._changed()
@@ -97,28 +97,26 @@ class ApiServices:
         self._changes += 1
 
     def __bool__(self) -> bool:
-        return bool(self._remote)
+        return bool(self.remote)
 
     def of_path(self, path: str) -> ApiService | None:
         """Whom a request to this path is passed on to; None: it is answered here."""
-        if not self._remote:
+        if not self.remote:
             return None
         parts = path.split("/", 4)
         if len(parts) > 3 and parts[1] == "apis":
-            return self._remote.get((parts[2], parts[3]))
+            return self.remote.get((parts[2], parts[3]))
         if len(parts) > 1 and parts[1] == "api":
-            return self._remote.get(("", "v1"))
+            return self.remote.get(("", "v1"))
         return None
 
     def named(self, name: str) -> ApiService | None:
         version, _, group = name.partition(".")
-        return self._remote.get((group, version))
+        return self.remote.get((group, version))
 
     def behind(self, namespace: str, service: str = "") -> list[str]:
         """The APIServices that lead to a Service, or to any of a namespace."""
-        return [
-            one.name for one in self._remote.values() if one.namespace == namespace and service in ("", one.service)
-        ]
+        return [one.name for one in self.remote.values() if one.namespace == namespace and service in ("", one.service)]
 
     def published(self, name: str) -> Published:
         """To be read only; `publish` changes it."""
@@ -134,7 +132,7 @@ class ApiServices:
         """For discovery: the same tuple until something changes."""
         if self._versions[0] != self._changes:
             found = []
-            for service in self._remote.values():
+            for service in self.remote.values():
                 told = self.published(service.name)
                 priorities = service.group_priority, service.version_priority
                 found.append(RemoteVersion(service.group, service.version, *priorities, told.resources, told.current))
@@ -143,7 +141,7 @@ class ApiServices:
 
     def documents(self) -> tuple[tuple[ApiService, Object], ...]:
         """OpenAPI v2 of every server that has any, by priority."""
-        found = [(one, self.published(one.name).openapi_v2) for one in self._remote.values()]
+        found = [(one, self.published(one.name).openapi_v2) for one in self.remote.values()]
         told = [(one, document) for one, document in found if document is not None]
         return tuple(sorted(told, key=lambda pair: (-pair[0].group_priority, pair[0].group, -pair[0].version_priority)))
 

@@ -41,7 +41,7 @@ def test_made_up_paths_do_not_fill_the_memory() -> None:
     metrics = Metrics([])
     for number in range(SERIES_MAX + 100):
         metrics.observe(asked(f"GET /api/v1/nonsense{number}"), 404, 0.001)
-    assert len(metrics.durations) == SERIES_MAX + 1
+    assert len(metrics.series) == SERIES_MAX + 1
     assert 'resource="other"' in page(metrics)
 
 
