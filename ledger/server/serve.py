@@ -46,10 +46,13 @@ def run(config: Config, announce: Announce, progress: Progress | None = None) ->
     _allow_many_files()
     # The writer thread gives the interpreter back after every row; it must not wait 5 ms to get it again.
     sys.setswitchinterval(0.0005)
+    refused = ""
     try:
         trio.run(_main, config, announce, progress)
     except* (StartError, Unusable, BadTokenFile, BadWebhookConfig, OSError) as group:
-        raise StartError(_line(group)) from None
+        refused = _line(group)  # what is raised in here comes out in a group, before Python 3.11.4
+    if refused:
+        raise StartError(refused)
 
 
 def _allow_many_files() -> None:
