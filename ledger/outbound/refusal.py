@@ -60,7 +60,7 @@ def tls_error(error: ssl.SSLError, host: str, is_address: bool, shown: Shown | N
         return "http: server gave HTTP response to HTTPS client"
     if error.reason in _ALERTS:
         return f"remote error: tls: {_ALERTS[error.reason]}"
-    if isinstance(error, ssl.SSLEOFError):
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return "EOF"
     return f"tls: {(error.reason or str(error)).lower().replace('_', ' ')}"
 
