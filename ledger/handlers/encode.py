@@ -44,7 +44,7 @@ from ledger.scheme.conversion import stored_kind
 
 GZIP_FROM_BYTES = 128 * 1024  # as k8s.io/apiserver's deferredResponseWriter
 GZIPPED = [("content-encoding", "gzip"), ("vary", "Accept-Encoding")]
-CHUNKS_A_TURN = 4  # of 256 KiB, sent to a client that always has room
+CHUNKS_A_TURN = 2  # of 512 KiB, sent to a client that always has room
 ITEMS_A_TURN = 100  # of a list, decoded before others have their turn; some milliseconds
 STATUS = GVK("", "v1", "Status")
 _IS_JSON = ("content-type", JSON)

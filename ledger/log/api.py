@@ -133,6 +133,15 @@ class Read(Protocol):
         """As `scan` forward, but keys and rows are the store's own memory, which ends with this read."""
         ...
 
+    def rows_in_place(
+        self, table: str, start: bytes, stop: bytes, rows_max: int, bytes_max: int
+    ) -> tuple[list[memoryview], bytes | None]:
+        """The first rows of a range: at most `rows_max`, and no more once they are `bytes_max` long.
+
+        They are the store's own memory, which ends with this read. The key of the last one where more follow, else None.
+        """
+        ...
+
     def count(self, table: str, start: bytes, stop: bytes) -> int: ...  # rows with start <= key < stop
     def last(self, table: str, start: bytes, stop: bytes) -> tuple[bytes, bytes] | None: ...  # start <= key < stop
     def change(self, revision: int) -> Change | None: ...

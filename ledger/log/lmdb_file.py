@@ -16,7 +16,7 @@ from typing import Any
 import lmdb
 
 from ledger.log.api import Bodies, Damaged, InUse, LogClosed, Unusable
-from ledger.log.rows import LogRead
+from ledger.log.rows import LogRead, first_rows
 from ledger.log.sequencer import LOG_TABLES, Rows
 
 FILE = "ledger.mdb"
@@ -77,6 +77,27 @@ class LmdbRead(LogRead):
             else:
                 yield from takewhile(lambda row: bytes(row[0]) < stop, some)
                 return
+
+    def rows_in_place(
+        self, table: str, start: bytes, stop: bytes, rows_max: int, bytes_max: int
+    ) -> tuple[list[memoryview], bytes | None]:
+        cursor = self.txn.cursor(self.tables[table])
+        if not cursor.set_range(start):
+            return [], None
+        found: list[memoryview] = []
+        length, last = 0, b""
+        rows = cursor.iternext(keys=False)
+        while len(some := list(islice(rows, ROWS_AT_ONCE))) == ROWS_AT_ONCE:
+            end, more = bytes(cursor.key()), sum(map(len, some))
+            if end >= stop or len(found) + ROWS_AT_ONCE > rows_max or length + more > bytes_max:
+                break
+            found += some
+            length += more
+            last = end
+        # The end is among the next few rows, whose keys tell where.
+        rest = self.scan_in_place(table, last + b"\0" if last else start, stop)
+        some, following = first_rows(rest, rows_max - len(found), bytes_max - length)
+        return found + some, following or last if following is not None else None
 
     def count(self, table: str, start: bytes, stop: bytes) -> int:
         cursor = self.txn.cursor(self.tables[table])

@@ -37,6 +37,11 @@ class LogRead(ABC):
         for key, row in self.scan(table, start, stop):
             yield memoryview(key), memoryview(row)
 
+    def rows_in_place(
+        self, table: str, start: bytes, stop: bytes, rows_max: int, bytes_max: int
+    ) -> tuple[list[memoryview], bytes | None]:
+        return first_rows(self.scan_in_place(table, start, stop), rows_max, bytes_max)
+
     def count(self, table: str, start: bytes, stop: bytes) -> int:
         return sum(1 for _ in self.scan(table, start, stop))
 
@@ -88,6 +93,21 @@ class LogRead(ABC):
         for key, row in self.scan("events", number(after + 1), number(after + limit + 1)):
             if not is_dropped(row):
                 yield decode_event(int.from_bytes(key, "big"), row[DIGEST_BYTES:])
+
+
+def first_rows(
+    rows: Iterator[tuple[memoryview, memoryview]], rows_max: int, bytes_max: int
+) -> tuple[list[memoryview], bytes | None]:
+    """See Read.rows_in_place; an empty key where more follow than none."""
+    found: list[memoryview] = []
+    length, last = 0, memoryview(b"")
+    for key, row in rows:
+        if len(found) >= rows_max or length >= bytes_max:
+            return found, bytes(last)
+        found.append(row)
+        length += len(row)
+        last = key
+    return found, None
 
 
 def is_dropped(row: bytes) -> bool:

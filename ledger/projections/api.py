@@ -121,7 +121,7 @@ class View(Protocol):
         shown: Callable[[Stored], bytes],
         rows_max: int,
     ) -> Joined:
-        """The next bodies, some 256 KiB or `rows_max` of them; `shown` makes those that are not in `api_version`."""
+        """The next bodies, some 512 KiB or `rows_max` of them; `shown` makes those that are not in `api_version`."""
         ...
 
     def count(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> int:

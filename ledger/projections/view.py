@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import chain
+from operator import getitem
 from typing import Any, Self
 
 from ledger.apimachinery.resource import GroupResource, Key
@@ -17,8 +21,7 @@ from ledger.projections.state import HEAD as ROW
 from ledger.projections.state import (
     HEADER_LENGTH,
     TABLE,
-    UID_BYTES,
-    after_uid,
+    body_cuts,
     bounds,
     decode_changed,
     decode_stored,
@@ -27,7 +30,7 @@ from ledger.projections.state import (
 
 FEW_CHANGES = 5000  # up to so many changes since, counting looks at them instead of at every object
 SLICE_ROWS = 2000  # looked at in one read; some milliseconds
-SLICE_BYTES = 256 << 10  # of bodies, joined in one read
+SLICE_BYTES = 512 << 10  # of bodies, joined in one read
 NO_ROW = (memoryview(b""), memoryview(b""))
 
 
@@ -85,7 +88,7 @@ class OpenView:
         shown: Callable[[Stored], bytes],
         rows_max: int,
     ) -> Joined:
-        """The next bodies, some 256 KiB or `rows_max` of them; `shown` makes those that are not in `api_version`."""
+        """The next bodies, some 512 KiB or `rows_max` of them; `shown` makes those that are not in `api_version`."""
         bodies = [b""]
         length, last = 0, after
         for stored in self.scan(resource, namespace, after):
@@ -156,26 +159,15 @@ class NowView(OpenView):
         shown: Callable[[Stored], bytes],
         rows_max: int,
     ) -> Joined:
-        """As the others, without an object for each row and without a copy but the join."""
-        if self.bodies is not PLAIN:
-            return super().joined(resource, namespace, after, api_version, shown, rows_max)
-        parts: list[bytes | memoryview] = [b""]
-        length, header_length = 0, HEADER_LENGTH.unpack_from
-        mark = after_uid(api_version)  # where a header with a uid says which version the body is in
-        at = ROW.size + UID_BYTES + 2
-        upto = at + len(mark)
-        previous = NO_ROW
-        for raw, row in self.read.scan_in_place(TABLE, *bounds(resource, namespace, after)):
-            if length >= SLICE_BYTES or len(parts) > rows_max:
-                return Joined(b",".join(parts), len(parts) - 1, _place(*previous))
-            previous = raw, row
-            length += len(row)
-            if row[at:upto] == mark:
-                parts.append(row[ROW.size + header_length(row, 8)[0] :])
-            else:
-                stored = decode_stored(bytes(raw), bytes(row))
-                parts.append(stored.body if stored.written_in(api_version) else shown(stored))
-        return Joined(b",".join(parts), len(parts) - 1, None)
+        """As the others, without a step of Python for each row and without a copy but the join."""
+        if self.bodies is PLAIN and api_version:
+            cuts = body_cuts(api_version)
+            rows, last = self.read.rows_in_place(TABLE, *bounds(resource, namespace, after), rows_max, SLICE_BYTES)
+            with suppress(KeyError, struct.error):  # not all are written in this version
+                bodies: Iterator[memoryview] = map(getitem, rows, map(cuts.__getitem__, map(cuts.head, rows)))  # type: ignore[arg-type]
+                place = None if last is None else _place(last, rows[-1])
+                return Joined(b",".join(chain((b"",), bodies)), len(rows), place)
+        return super().joined(resource, namespace, after, api_version, shown, rows_max)
 
     def count(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> int:
         def counted() -> int:
@@ -265,6 +257,6 @@ class PastView(OpenView):
         return iter(sorted(found.items()))
 
 
-def _place(raw: memoryview, row: memoryview) -> Place:
+def _place(raw: bytes | memoryview, row: memoryview) -> Place:
     key = Key.decode(encoded_key(bytes(raw), bytes(row)))
     return key.namespace, key.name

@@ -405,6 +405,30 @@ async def test_a_scan_is_half_open_in_both_directions(opened: Open) -> None:
 
 
 @in_trio
+async def test_the_first_rows_of_a_range_end_where_they_should(opened: Open) -> None:
+    seed = random.randrange(1 << 30)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    engine = opened()
+    for number in rng.sample(range(200), 150):
+        await engine.append(event(), [put(f"{number:03}", "x" * rng.randrange(300))])
+    with engine.read() as read:
+        everything = list(read.scan("state", b"", b"\xff"))
+        for _ in range(300):
+            low, high = (
+                (b"", b"\xff") if rng.random() < 0.2 else sorted(rng.choices([key for key, _ in everything], k=2))
+            )
+            rows_max, bytes_max = rng.choice([1, 31, 32, 33, 64, 70, 500]), rng.choice([1, 5000, 20_000, 1 << 20])
+            within = [row for row in everything if low <= row[0] < high]
+            expected = []
+            while within[len(expected) :] and len(expected) < rows_max and sum(map(len, expected)) < bytes_max:
+                expected.append(within[len(expected)][1])
+            found, last = read.rows_in_place("state", low, high, rows_max, bytes_max)
+            assert list(map(bytes, found)) == expected
+            assert last == (within[len(expected) - 1][0] if len(expected) < len(within) else None)
+
+
+@in_trio
 async def test_an_import_brings_its_own_revisions(opened: Open) -> None:
     engine = opened()
     commits = engine.append_imported(

@@ -144,6 +144,29 @@ async def test_names_that_no_table_key_holds_come_back_whole() -> None:
                 assert all(view.get(key(name)) is not None for name in expected)
 
 
+@pytest.mark.parametrize("engine", ["lmdb", "memory"])
+@in_trio
+async def test_a_join_shows_what_is_written_in_other_versions_as_it_is_told(engine: str, tmp_path: Path) -> None:
+    with Store.memory() if engine == "memory" else Store.open(tmp_path, durability="relaxed") as store:
+        for number in range(100):
+            change = put(f"a{number:02}", "x" * (number % 9), labels={"a": "b" * (number % 7)})
+            if number % 40 != 39:  # no uid as Kubernetes makes them
+                change.uid = f"{number:08x}-0000-4000-8000-000000000000"
+            change.api_version = "v2" if number % 50 == 30 else "v1"
+            await store.append(event(number), [change])
+        with store.view() as view:
+            for rows_max in (1, 10, 1000):
+                after, bodies = None, b""
+                while True:
+                    found = view.joined(CONFIGMAPS, "", after, "v1", lambda stored: stored.body.upper(), rows_max)
+                    bodies, after = bodies + found.bodies, found.last
+                    if after is None:
+                        break
+                assert bodies == b"".join(
+                    b"," + (one.body if one.api_version == "v1" else one.body.upper()) for one in view.scan(CONFIGMAPS)
+                )
+
+
 class Model:
     """What the state must have been after each revision: the whole of it, kept."""
 
