@@ -16,6 +16,7 @@ from typing import Any
 import lmdb
 
 from ledger.log.api import Bodies, Damaged, InUse, LogClosed, Unusable
+from ledger.log.resident import MapPages
 from ledger.log.rows import LogRead, first_rows
 from ledger.log.sequencer import LOG_TABLES, Rows
 
@@ -25,6 +26,7 @@ MAP_BYTES = 1 << 40
 READERS_MAX = 1024
 TABLES_MAX = 64
 ROWS_AT_ONCE = 32  # of a scan, taken from LMDB before looking whether its end has come
+READS_BETWEEN_LOOKS = 16  # at the map's resident pages; a slice of a list is a read, and touches a megabyte at most
 PAGES_NEVER_WRITTEN = 256  # LMDB may count pages at the end of its file that it freed before writing them
 
 
@@ -131,6 +133,7 @@ class LmdbFile:
             self.env = _open(self.path, read_only, relaxed)
             try:
                 self.tables = self._open_tables((*LOG_TABLES, *tables))
+                self._pages, self._reads = MapPages(self.path), 0
             except BaseException:
                 self.env.close()
                 raise
@@ -140,9 +143,13 @@ class LmdbFile:
 
     def read(self) -> LmdbRead:
         try:
-            return LmdbRead(self.env.begin(buffers=True), self.tables, self.bodies, self.path)
+            read = LmdbRead(self.env.begin(buffers=True), self.tables, self.bodies, self.path)
         except lmdb.Error as error:
             raise LogClosed(f"{self.path}: {error}") from error
+        self._reads += 1
+        if not self._reads % READS_BETWEEN_LOOKS:
+            self._pages.look()
+        return read
 
     def get(self, table: str, key: bytes) -> bytes | None:
         try:
@@ -169,6 +176,7 @@ class LmdbFile:
             self._commit(rows)
         except lmdb.Error as error:
             raise LogClosed(f"{self.path}: {error}") from error
+        self._pages.look()
 
     def _commit(self, rows: Rows) -> None:
         with self.env.begin(write=True) as txn:
@@ -200,6 +208,7 @@ class LmdbFile:
         self.env.reader_check()
 
     def close(self) -> None:
+        self._pages.close()
         self.env.close()
         self._unlock()
 

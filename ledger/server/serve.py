@@ -23,6 +23,7 @@ from ledger.auth.tokenfile import BadTokenFile
 from ledger.auth.webhooks import BadWebhookConfig
 from ledger.log.api import Unusable
 from ledger.log.refold import Progress
+from ledger.log.resident import give_back_program
 from ledger.projections.store import Store
 from ledger.server.app import build
 from ledger.server.config import Config
@@ -96,6 +97,7 @@ async def _main(config: Config, announce: Announce, progress: Progress | None) -
                 # Hardly anything a request makes is a cycle: look for garbage seldom, the more so among what stays.
                 gc.set_threshold(5000, 20, 20)
                 gc.enable()
+                give_back_program()
                 await signals.wait()
                 told.set()  # load balancers see /readyz fail, and have the delay to send their clients elsewhere
                 await trio.sleep(config.shutdown_delay_duration_s)
