@@ -16,7 +16,7 @@ from typing import Any
 import lmdb
 
 from ledger.log.api import Bodies, Damaged, InUse, LogClosed, Unusable
-from ledger.log.resident import MapPages
+from ledger.log.resident import RESIDENT_BYTES_MAX, RESTING_BYTES_MAX, MapPages
 from ledger.log.rows import LogRead, first_rows
 from ledger.log.sequencer import LOG_TABLES, Rows
 
@@ -26,7 +26,7 @@ MAP_BYTES = 1 << 40
 READERS_MAX = 1024
 TABLES_MAX = 64
 ROWS_AT_ONCE = 32  # of a scan, taken from LMDB before looking whether its end has come
-READS_BETWEEN_LOOKS = 16  # at the map's resident pages; a slice of a list is a read, and touches a megabyte at most
+READS_BETWEEN_LOOKS = 8  # at the map's resident pages; a slice of a list is a read, and touches a megabyte at most
 PAGES_NEVER_WRITTEN = 256  # LMDB may count pages at the end of its file that it freed before writing them
 
 
@@ -148,7 +148,7 @@ class LmdbFile:
             raise LogClosed(f"{self.path}: {error}") from error
         self._reads += 1
         if not self._reads % READS_BETWEEN_LOOKS:
-            self._pages.look()
+            self._pages.look(RESIDENT_BYTES_MAX)
         return read
 
     def get(self, table: str, key: bytes) -> bytes | None:
@@ -176,7 +176,7 @@ class LmdbFile:
             self._commit(rows)
         except lmdb.Error as error:
             raise LogClosed(f"{self.path}: {error}") from error
-        self._pages.look()
+        self._pages.look(RESIDENT_BYTES_MAX)
 
     def _commit(self, rows: Rows) -> None:
         with self.env.begin(write=True) as txn:
@@ -202,6 +202,10 @@ class LmdbFile:
 
     def sync(self) -> None:
         self.env.sync(True)
+
+    def give_back_pages(self) -> None:
+        """Lets go of the pages that were read lately; the next readers map them again."""
+        self._pages.look(RESTING_BYTES_MAX)
 
     def reader_check(self) -> None:
         """Frees the slots of readers whose process died; else the pages they read are never used again."""

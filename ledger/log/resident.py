@@ -3,7 +3,7 @@
 A page of the log's map that was read once counts as this process's memory until the kernel needs it for something else:
 a list of 100,000 objects leaves half a gigabyte behind, on a machine, or in a container, that others pay for as well.
 Nothing is lost by unmapping: the map is read-only and shared, its pages are the kernel's. A touch afterwards costs a
-minor fault of some 4 us for the 16 pages around it. Linux only; elsewhere all of this does nothing.
+minor fault of some 5 us for the 16 pages around it. Linux only; elsewhere all of this does nothing.
 
 Tried: MADV_COLD (changes no figure), MADV_PAGEOUT (evicts from the page cache too: then the disk is read again).
 See docs/adr/0016-resident-pages.md.
@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-RESIDENT_BYTES_MAX = 8 << 20  # of the map's pages; what a busy server touches again and again fits in, a scan does not
+RESIDENT_BYTES_MAX = 64 << 20  # of the map's pages; what a busy server touches again and again should fit in
+RESTING_BYTES_MAX = 4 << 20  # of them, of which a server lets go every few seconds
 MADV_DONTNEED = 4  # of Linux; the same on every architecture that Python has wheels for
 
 
@@ -47,9 +48,9 @@ class MapPages:
             self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
         self._others = self._file_bytes()  # file pages in memory that are not the map's: code, libraries
 
-    def look(self) -> bool:
-        """Gives all of them back if they are too many; whether that was so. Costs 2 us when it was not."""
-        if self._file_bytes() - self._others <= RESIDENT_BYTES_MAX:
+    def look(self, bytes_max: int) -> bool:
+        """Gives all of them back if they are more than that; whether they were. Costs 2 us when they were not."""
+        if self._file_bytes() - self._others <= bytes_max:
             return False
         if self._ranges is None:
             self._ranges = _ranges_of(self._path)

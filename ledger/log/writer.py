@@ -16,6 +16,7 @@ from ledger.log.sequencer import Batch
 NOTE_DELAY_S = 0.1
 SYNC_INTERVAL_S = 1.0  # relaxed durability: at most this much is lost when the machine dies
 READER_CHECK_S = 60.0
+GIVE_BACK_S = 2.0  # after a commit, and so after whatever was read: then the map's pages go
 
 NAP = "nap"
 STOP = "stop"
@@ -40,6 +41,7 @@ class Writer:
         self._rested_s: float | None = None  # end of the nap
         self._sync_s: float | None = None  # when relaxed commits are due on the disk
         self._reader_check_s = now + READER_CHECK_S
+        self._give_back_s: float | None = None  # when pages are looked at; only while there are commits
         self._thread = threading.Thread(target=self._run, name="ledger-log-writer", daemon=True)
         self._thread.start()
 
@@ -89,6 +91,8 @@ class Writer:
             self._writing = job
             self.file.write_rows(job.rows)
             self._writing = None
+            if self._give_back_s is None:
+                self._give_back_s = time.monotonic() + GIVE_BACK_S
             if self.relaxed and self._sync_s is None:
                 self._sync_s = time.monotonic() + SYNC_INTERVAL_S
             self.done.append((job, None))
@@ -98,11 +102,11 @@ class Writer:
         return job != STOP
 
     def _wait_s(self) -> float:
-        due = [at for at in (self._rested_s, self._sync_s, self._reader_check_s) if at is not None]
-        return max(0.0, min(due) - time.monotonic())
+        due = (self._rested_s, self._sync_s, self._reader_check_s, self._give_back_s)
+        return max(0.0, min([at for at in due if at is not None]) - time.monotonic())
 
     def _look_after(self) -> None:
-        """What comes round by the clock: the end of a nap, fsync when relaxed, the slots of dead readers."""
+        """What comes round by the clock: the end of a nap, fsync when relaxed, dead readers, pages."""
         now = time.monotonic()
         if self._rested_s is not None and now >= self._rested_s:
             self._rested_s = None
@@ -113,3 +117,6 @@ class Writer:
         if now >= self._reader_check_s:
             self.file.reader_check()
             self._reader_check_s = now + READER_CHECK_S
+        if self._give_back_s is not None and now >= self._give_back_s:
+            self.file.give_back_pages()
+            self._give_back_s = None
