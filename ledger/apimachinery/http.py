@@ -126,7 +126,7 @@ class Shared:
 class Write(Protocol):
     """How a stream sends its chunks."""
 
-    async def __call__(self, chunk: bytes, /) -> None:
+    async def __call__(self, chunk: bytes | memoryview, /) -> None:
         """Sends a chunk and waits for the peer's window. An empty one only waits for what is still on its way."""
         ...
 

@@ -45,6 +45,7 @@ from ledger.scheme.conversion import stored_kind
 GZIP_FROM_BYTES = 128 * 1024  # as k8s.io/apiserver's deferredResponseWriter
 GZIPPED = [("content-encoding", "gzip"), ("vary", "Accept-Encoding")]
 CHUNKS_A_TURN = 2  # of 512 KiB, sent to a client that always has room
+LARGE_PIECE_BYTES = 64 * 1024  # of a list: dearer to copy than to send by itself
 ITEMS_A_TURN = 100  # of a list, decoded before others have their turn; some milliseconds
 STATUS = GVK("", "v1", "Status")
 _IS_JSON = ("content-type", JSON)
@@ -333,7 +334,7 @@ def compressed(request: Request, response: Response) -> Response:
     return response
 
 
-def streamed(request: Request, content_type: str, pieces: Iterator[bytes]) -> Response:
+def streamed(request: Request, content_type: str, pieces: Iterator[bytes | memoryview]) -> Response:
     """A large answer that is made while it is sent; gzipped when the client takes that."""
     zipped = _takes_gzip(request)
     chunks = _gzipped(pieces) if zipped else pieces
@@ -399,11 +400,15 @@ def _list_head(call: Call, page: Page) -> bytes:
     )
 
 
-def _list_document(head: bytes, pieces: list[bytes], rest: Iterator[bytes] | None) -> Iterator[bytes]:
+def _list_document(head: bytes, pieces: list[bytes], rest: Iterator[bytes] | None) -> Iterator[bytes | memoryview]:
     """A list as it is sent, piece by piece; `pieces` is used up. A large piece is not copied once more."""
     pieces.reverse()
     first = pieces.pop()
-    yield head + first[1:]
+    if len(first) < LARGE_PIECE_BYTES:
+        yield head + first[1:]
+    else:
+        yield head
+        yield memoryview(first)[1:]
     del first
     while pieces:
         yield pieces.pop()

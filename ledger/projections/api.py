@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from ledger.apimachinery.resource import GroupResource, Key
@@ -82,16 +82,21 @@ class Joined(NamedTuple):
 
 
 class View(Protocol):
-    """A consistent read at one revision; close it before any await."""
+    """A consistent read at one revision; close it before any await. Of a past, all raise Compacted below the horizon."""
+
+    __slots__ = ()
 
     revision: int
 
+    @abstractmethod
     def get(self, key: Key) -> Stored | None: ...
 
+    @abstractmethod
     def scan(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> Iterator[Stored]:
         """Objects by namespace and name; namespace "" means all; `after` is excluded."""
         ...
 
+    @abstractmethod
     def select(
         self,
         resource: GroupResource,
@@ -108,10 +113,12 @@ class View(Protocol):
         """
         ...
 
+    @abstractmethod
     def known(self, question: Question, matches: Matches) -> list[Key] | None:
         """The keys of what a selector selects, as a list sorts them, where it was asked before; None: unknown."""
         ...
 
+    @abstractmethod
     def joined(
         self,
         resource: GroupResource,
@@ -121,25 +128,18 @@ class View(Protocol):
         shown: Callable[[Stored], bytes],
         rows_max: int,
     ) -> Joined:
-        """The next bodies, some 512 KiB or `rows_max` of them; `shown` makes those that are not in `api_version`."""
+        """The next bodies, some 512 KiB or `rows_max` of them; `shown` makes those that are not in `api_version`.
+
+        Where `api_version` is empty, all of them.
+        """
         ...
 
+    @abstractmethod
     def count(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> int:
         """How many objects `scan` gives; of the state now without reading them."""
         ...
 
+    @abstractmethod
     def remaining(self, resource: GroupResource, namespace: str, after: Place | None) -> int | None:
         """The same where it can be told at little cost, else None."""
-        ...
-
-
-class Store(Protocol):
-    """The part of the store that readers need; see ledger.projections.store for appending and following."""
-
-    def head(self) -> int: ...
-    def view(self, revision: int | None = None) -> AbstractContextManager[View]:
-        """The state now, or as of a revision (included).
-
-        Raises FutureRevision above head. Reads of the view raise Compacted below a resource's horizon.
-        """
         ...

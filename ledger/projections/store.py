@@ -22,10 +22,12 @@ from ledger.projections.api import FutureRevision, Stored
 from ledger.projections.audit import AuditFold
 from ledger.projections.counts import Counts
 from ledger.projections.history import HISTORY, HistoryFold, version_bounds
+from ledger.projections.past_view import PastView
 from ledger.projections.selections import Selections
+from ledger.projections.slices import Slices
 from ledger.projections.state import TABLE as STATE
 from ledger.projections.state import StateFold, decode_stored
-from ledger.projections.view import NowView, PastView
+from ledger.projections.view import NowView
 from ledger.projections.watch import Watcher, WatchHub
 
 EVENTS_A_SLICE = 256
@@ -49,6 +51,8 @@ class Store:
         engine.subscribe(self._counts.publish)
         self.selections: Selections | None = Selections(self._hub.published)
         engine.subscribe(self.selections.publish)
+        self.slices: Slices | None = Slices(self._hub.published)
+        engine.subscribe(self.slices.publish)
 
     @classmethod
     def open(
@@ -66,7 +70,7 @@ class Store:
         engine = LmdbEngine(data_dir, folds(), durability=durability, read_only=read_only, progress=progress)
         store = cls(engine)
         if read_only:
-            store.selections = None  # it is not told what the process that writes commits
+            store.selections = store.slices = None  # it is not told what the process that writes commits
         return store
 
     @classmethod
@@ -134,16 +138,16 @@ class Store:
     def view_now(self) -> NowView:
         """The state now. Use it in a `with` statement."""
         read = self.engine.read()
-        return NowView(read, read.head(), self.bodies, self._counts, self.selections)
+        return NowView(read, read.head(), self.bodies, self._counts, self.selections, self.slices)
 
     def view(self, revision: int | None = None) -> NowView | PastView:
         """The state now, or as of a revision (included). Raises FutureRevision. Use it in a `with` statement."""
         read = self.engine.read()
         head = read.head()
         if revision is None or revision == head:
-            return NowView(read, head, self.bodies, self._counts, self.selections)
+            return NowView(read, head, self.bodies, self._counts, self.selections, self.slices)
         if revision < head:
-            return PastView(read, revision, self.bodies)
+            return PastView(read, revision, self.bodies, self.slices)
         read.__exit__(None, None, None)
         raise FutureRevision(revision, head)
 

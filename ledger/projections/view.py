@@ -1,55 +1,49 @@
-"""Reads of the state, now or as of a revision. A view is one read transaction: close it before any await."""
+"""Reads of the state as it is now. A view is one read transaction: close it before any await."""
 
 from __future__ import annotations
 
 import struct
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from itertools import chain
 from operator import getitem
 from typing import Any, Self
 
 from ledger.apimachinery.resource import GroupResource, Key
 from ledger.log.api import Bodies, Read
-from ledger.log.codec import PLAIN, changed_key, table_key
-from ledger.log.rows import check_horizon
-from ledger.projections.api import Joined, Place, Slice, Stored
+from ledger.log.codec import PLAIN, table_key
+from ledger.projections.api import Joined, Place, Slice, Stored, View
 from ledger.projections.counts import Counts
-from ledger.projections.history import DELETIONS, GONE, HISTORY, deletion_bounds, version_bounds
 from ledger.projections.selections import Matches, Question, Selections
+from ledger.projections.slices import Range, Slices
 from ledger.projections.state import HEAD as ROW
 from ledger.projections.state import (
     HEADER_LENGTH,
     TABLE,
     body_cuts,
     bounds,
-    decode_changed,
     decode_stored,
     encoded_key,
 )
 
-FEW_CHANGES = 5000  # up to so many changes since, counting looks at them instead of at every object
 SLICE_ROWS = 2000  # looked at in one read; some milliseconds
 SLICE_BYTES = 512 << 10  # of bodies, joined in one read
 NO_ROW = (memoryview(b""), memoryview(b""))
 
 
-class OpenView:
-    """A view over a read transaction, which ends with it."""
+class OpenView(View):
+    """A view over a read transaction, which ends with it. What follows from `scan` is here."""
 
-    __slots__ = ("bodies", "read", "revision")
+    __slots__ = ("bodies", "read", "revision", "slices")
 
-    def __init__(self, read: Read, revision: int, bodies: Bodies = PLAIN) -> None:
-        self.read, self.revision, self.bodies = read, revision, bodies
+    def __init__(self, read: Read, revision: int, bodies: Bodies, slices: Slices | None) -> None:
+        self.read, self.revision, self.bodies, self.slices = read, revision, bodies, slices
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *how: Any) -> None:
         self.read.__exit__(*how)
-
-    def scan(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> Iterator[Stored]:
-        raise NotImplementedError
 
     def select(
         self,
@@ -61,10 +55,6 @@ class OpenView:
         required: bytes = b"",
         items_max: int = SLICE_ROWS,
     ) -> Slice:
-        """The objects `selects` chooses among the next 2,000, at most `items_max` of them.
-
-        `required`: what the header of each of them must contain (see state.header_part); the others are not decoded.
-        """
         items: list[Stored] = []
         last = after
         for looked_at, stored in enumerate(self.scan(resource, namespace, after)):
@@ -76,7 +66,6 @@ class OpenView:
         return Slice(items, None)
 
     def known(self, question: Question, matches: Matches) -> list[Key] | None:
-        """The keys of what a selector selects, as a list sorts them, where it was asked before; None: unknown."""
         return None
 
     def joined(
@@ -88,7 +77,10 @@ class OpenView:
         shown: Callable[[Stored], bytes],
         rows_max: int,
     ) -> Joined:
-        """The next bodies, some 512 KiB or `rows_max` of them; `shown` makes those that are not in `api_version`."""
+        if self.bodies is PLAIN and api_version:
+            found = self._slice(resource, namespace, after, api_version, rows_max)
+            if found is not None:
+                return found
         bodies = [b""]
         length, last = 0, after
         for stored in self.scan(resource, namespace, after):
@@ -99,6 +91,36 @@ class OpenView:
             length += len(bodies[-1])
         return Joined(b",".join(bodies), len(bodies) - 1, None)
 
+    def _slice(
+        self, resource: GroupResource, namespace: str, after: Place | None, api_version: str, rows_max: int
+    ) -> Joined | None:
+        """As `joined`, where all bodies are written in that version; read only where it is not kept."""
+        start, stop = bounds(resource, namespace, after)
+        if self.slices is None:
+            return self._as_written(start, stop, api_version, rows_max)
+        whole = Range(resource, *bounds(resource, namespace, None), api_version, self.moment)
+        found = self.slices.find(whole, start, self.revision, rows_max)
+        if found is None:
+            following = self.slices.following(whole, start)
+            found = self._as_written(start, stop if following is None else following.start, api_version, rows_max)
+            if found is not None:
+                if found.last is None and following is not None:
+                    found = found._replace(last=following.after)
+                    if not found.rows:
+                        return self._slice(resource, namespace, following.after, api_version, rows_max)
+                upto = stop if found.last is None else bounds(resource, namespace, found.last)[0]
+                self.slices.keep(whole, start, upto, after, self.revision, found)
+        return found
+
+    @property
+    @abstractmethod
+    def moment(self) -> int:
+        """The revision of a past; 0: now."""
+
+    @abstractmethod
+    def _as_written(self, start: bytes, stop: bytes, api_version: str, rows_max: int) -> Joined | None:
+        """The bodies of the next objects in a range; None where one of them is not written in this version."""
+
 
 class NowView(OpenView):
     """The state as the log's end left it."""
@@ -106,9 +128,15 @@ class NowView(OpenView):
     __slots__ = ("counts", "selections")
 
     def __init__(
-        self, read: Read, revision: int, bodies: Bodies, counts: Counts, selections: Selections | None
+        self,
+        read: Read,
+        revision: int,
+        bodies: Bodies,
+        counts: Counts,
+        selections: Selections | None,
+        slices: Slices | None,
     ) -> None:
-        super().__init__(read, revision, bodies)
+        super().__init__(read, revision, bodies, slices)
         self.counts, self.selections = counts, selections
 
     def known(self, question: Question, matches: Matches) -> list[Key] | None:
@@ -150,24 +178,20 @@ class NowView(OpenView):
                     items.append(stored)
         return Slice(items, None)
 
-    def joined(
-        self,
-        resource: GroupResource,
-        namespace: str,
-        after: Place | None,
-        api_version: str,
-        shown: Callable[[Stored], bytes],
-        rows_max: int,
-    ) -> Joined:
-        """As the others, without a step of Python for each row and without a copy but the join."""
-        if self.bodies is PLAIN and api_version:
-            cuts = body_cuts(api_version)
-            rows, last = self.read.rows_in_place(TABLE, *bounds(resource, namespace, after), rows_max, SLICE_BYTES)
-            with suppress(KeyError, struct.error):  # not all are written in this version
-                bodies: Iterator[memoryview] = map(getitem, rows, map(cuts.__getitem__, map(cuts.head, rows)))  # type: ignore[arg-type]
-                place = None if last is None else _place(last, rows[-1])
-                return Joined(b",".join(chain((b"",), bodies)), len(rows), place)
-        return super().joined(resource, namespace, after, api_version, shown, rows_max)
+    @property
+    def moment(self) -> int:
+        return 0
+
+    def _as_written(self, start: bytes, stop: bytes, api_version: str, rows_max: int) -> Joined | None:
+        """Without a step of Python for each object, and without a copy but the join."""
+        cuts = body_cuts(api_version)
+        rows, last = self.read.rows_in_place(TABLE, start, stop, rows_max, SLICE_BYTES)
+        try:
+            bodies: Iterator[memoryview] = map(getitem, rows, map(cuts.__getitem__, map(cuts.head, rows)))  # type: ignore[arg-type]
+            joined = b",".join(chain((b"",), bodies))
+        except (KeyError, struct.error):
+            return None
+        return Joined(joined, len(rows), None if last is None else _place(last, rows[-1]))
 
     def count(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> int:
         def counted() -> int:
@@ -177,84 +201,6 @@ class NowView(OpenView):
 
     def remaining(self, resource: GroupResource, namespace: str, after: Place | None) -> int | None:
         return self.count(resource, namespace, after)
-
-
-class PastView(OpenView):
-    """The state as it was after `revision`.
-
-    A list walks the state of today: an object that did not change since is taken as it is, one that did is looked up in
-    its history, and the objects deleted since are merged in. So the cost is that of a list now, plus what changed. All
-    reads raise Compacted below a resource's horizon.
-    """
-
-    __slots__ = ()
-
-    def get(self, key: Key) -> Stored | None:
-        check_horizon(self.read, GroupResource(key.group, key.resource), self.revision)
-        return self._as_of(key.encode())
-
-    def scan(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> Iterator[Stored]:
-        check_horizon(self.read, resource, self.revision)
-        start, stop = bounds(resource, namespace, after)
-        deleted = self._deleted_since(resource, start, stop)
-        due = next(deleted, None)
-        for raw, row in self.read.scan(TABLE, start, stop):
-            while due is not None and due[0] <= raw:
-                if due[0] != raw and (found := self._as_of(due[1])) is not None:
-                    yield found
-                due = next(deleted, None)
-            if int.from_bytes(row[:8], "big") <= self.revision:
-                yield decode_stored(raw, row, self.bodies)
-            elif (found := self._as_of(encoded_key(raw, row))) is not None:
-                yield found
-        while due is not None:
-            if (found := self._as_of(due[1])) is not None:
-                yield found
-            due = next(deleted, None)
-
-    def count(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> int:
-        if self.read.head() - self.revision > FEW_CHANGES:
-            return sum(1 for _ in self.scan(resource, namespace, after))
-        check_horizon(self.read, resource, self.revision)
-        start, stop = bounds(resource, namespace, after)
-        count = self.read.count(TABLE, start, stop)
-        for raw, encoded in self._touched_since(start, stop).items():
-            count -= self.read.get(TABLE, raw) is not None
-            count += self._as_of(encoded) is not None
-        return count
-
-    def remaining(self, resource: GroupResource, namespace: str, after: Place | None) -> int | None:
-        """None of a moment so far back that every object would have to be looked at."""
-        if self.read.head() - self.revision > FEW_CHANGES:
-            return None
-        return self.count(resource, namespace, after)
-
-    def _as_of(self, encoded: bytes) -> Stored | None:
-        found = self.read.last(HISTORY, *version_bounds(encoded, self.revision))
-        if found is None or found[1] == GONE:
-            return None
-        revision = found[0][-8:]
-        row = self.read.get("changes", revision)
-        return None if row is None else decode_changed(int.from_bytes(revision, "big"), row, self.bodies)
-
-    def _touched_since(self, start: bytes, stop: bytes) -> dict[bytes, bytes]:
-        """Table key -> encoded key of the objects in a range that were changed in any way after the revision."""
-        found = {}
-        for _, row in self.read.change_rows(self.revision, self.read.head()):
-            encoded = changed_key(row)
-            raw = table_key(encoded)
-            if start <= raw < stop:
-                found[raw] = encoded
-        return found
-
-    def _deleted_since(self, resource: GroupResource, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """(table key, encoded key) of the objects deleted after the revision, each once, sorted by table key."""
-        found = {}
-        for _, encoded in self.read.scan(DELETIONS, *deletion_bounds(resource, self.revision)):
-            raw = table_key(encoded)
-            if start <= raw < stop:
-                found[raw] = encoded
-        return iter(sorted(found.items()))
 
 
 def _place(raw: bytes | memoryview, row: memoryview) -> Place:

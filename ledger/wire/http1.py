@@ -460,7 +460,7 @@ class StreamedResponse:
             return False
         return True
 
-    async def __call__(self, chunk: bytes) -> None:
+    async def __call__(self, chunk: bytes | memoryview) -> None:
         """Sends one chunk, after what was pushed and has not gone out yet."""
         if not chunk:
             if self.unsent:
@@ -468,7 +468,7 @@ class StreamedResponse:
         elif not self.chunked:
             await self._send(chunk)
         elif len(chunk) < LARGE_CHUNK_BYTES:
-            await self._send(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            await self._send(b"".join((b"%x\r\n" % len(chunk), chunk, b"\r\n")))
         else:
             await self._send(b"%x\r\n" % len(chunk), chunk, b"\r\n")
         if self.ending:
@@ -487,7 +487,7 @@ class StreamedResponse:
         self.unsent += framed[sent:]
         return False
 
-    async def _send(self, *framed: bytes) -> None:
+    async def _send(self, *framed: bytes | memoryview) -> None:
         """Sends, after the head where it was not sent yet. One at a time: the first two may come from two tasks."""
         await trio.lowlevel.checkpoint_if_cancelled()  # a stream that ended at once: the head is not the listener's
         while self.writing:

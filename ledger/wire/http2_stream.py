@@ -278,7 +278,7 @@ class Stream:
         self.unsent += data
         return False
 
-    async def __call__(self, chunk: bytes) -> None:
+    async def __call__(self, chunk: bytes | memoryview) -> None:
         """Queues one chunk; returns when the peer's window and our queue have taken it."""
         if self.unsent:
             chunk, self.unsent = self.unsent + chunk, b""
@@ -291,7 +291,7 @@ class Stream:
             self.scope.cancel()
         await trio.lowlevel.checkpoint_if_cancelled()  # a full queue is where a writer without end waits its turn
 
-    async def _send(self, data: bytes, *, end: bool) -> None:
+    async def _send(self, data: bytes | memoryview, *, end: bool) -> None:
         """Cuts `data` into frames as windows allow. Raises Disconnected when the peer does not take it in time."""
         h2 = self.conn.h2
         until = math.inf

@@ -188,7 +188,7 @@ class Model:
 async def test_every_past_state_is_what_it_was(
     engine: str, few_changes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ledger.projections.view.FEW_CHANGES", few_changes)
+    monkeypatch.setattr("ledger.projections.past_view.FEW_CHANGES", few_changes)
     seed = random.randrange(1 << 32)
     print("seed", seed)
     chance = random.Random(seed)
