@@ -1,0 +1,52 @@
+"""How a CustomResourceDefinition says that objects become those of another version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ledger.apimachinery.names import is_dns1035_label
+from ledger.scheme.strategies.validation.crd_lenience import Lenience
+from ledger.scheme.strategies.validation.findings import Findings
+from ledger.scheme.strategies.validation.webhooks import webhook_service, webhook_url
+
+
+def conversion_findings(found: Findings, path: str, conversion: dict[str, Any] | None, lenience: Lenience) -> None:
+    if conversion is None:
+        return
+    strategy = conversion.get("strategy") or ""
+    found.one_of_required(f"{path}.strategy", strategy, ("None", "Webhook"))
+    webhook = conversion.get("webhook") or {}
+    client, at = webhook.get("clientConfig"), f"{path}.webhookClientConfig"
+    versions = webhook.get("conversionReviewVersions") or []
+    if strategy != "Webhook":
+        why = "should not be set when strategy is not set to Webhook"
+        if client is not None:
+            found.forbidden(at, why)
+        if versions:
+            found.forbidden(f"{path}.conversionReviewVersions", why)
+        return
+    if client is None:
+        found.required(at, "required when strategy is set to Webhook")
+    elif (client.get("url") is None) == (client.get("service") is None):
+        found.required(at, "exactly one of url or service is required")
+    elif client.get("url") is not None:
+        webhook_url(found, f"{at}.url", client["url"])
+    else:
+        # Upstream hands name and namespace over the wrong way round, so each is missed under the other's name.
+        service = client["service"]
+        swapped = {**service, "name": service.get("namespace"), "namespace": service.get("name")}
+        webhook_service(found, f"{at}.service", swapped)
+    _review_versions(found, f"{path}.conversionReviewVersions", versions, lenience.review_versions)
+
+
+def _review_versions(found: Findings, path: str, versions: list[str], lenient: bool) -> None:
+    if not versions:
+        found.required(path)
+        return
+    for index, version in enumerate(versions):
+        if version in versions[:index]:
+            found.invalid(f"{path}[{index}]", version, "duplicate version")
+        else:
+            found.check(f"{path}[{index}]", version, is_dns1035_label)
+    if not lenient and not {"v1", "v1beta1"} & set(versions):
+        found.invalid(path, versions, "must include at least one of v1, v1beta1")
