@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from http import HTTPStatus
 from time import time
 from wsgiref.handlers import format_date_time
@@ -20,9 +19,9 @@ TEXT_PLAIN = ("content-type", "text/plain; charset=utf-8")
 # The framing of a message is the wire's own business, whatever a handler believes.
 OWN_HEADERS = frozenset({"connection", "content-length", "date", "keep-alive", "transfer-encoding", "upgrade"})
 
-REMEMBERED_MAX = 4096  # fields
-NEVER_TWICE = "audit-id"  # the field whose value no other answer has
-VALUE_CHARS_MAX = 256  # of one of them
+REMEMBERED_MAX = 1024  # blocks of fields
+REMEMBERED_BYTES_MAX = 1024  # of one of them
+NEVER_TWICE = "audit-id"  # the field whose value no other answer has; it comes first
 
 _date = (0, b"")
 
@@ -49,10 +48,11 @@ def http1_head(
 
     `connection` is "", "close" or "keep-alive"; `length` None says nothing of it.
     """
-    parts = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
-    for name, value in headers:
-        remembered = name != NEVER_TWICE and len(value) < VALUE_CHARS_MAX
-        parts.append(_remembered_line(name, value) if remembered else _line(name, value))
+    own, fields = b"", tuple(headers)
+    if fields and fields[0][0] == NEVER_TWICE:
+        own, fields = _line(*fields[0]), fields[1:]
+    status_line = STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+    parts = [status_line, own, _blocks.get(fields) or _block(fields)]
     if length is not None:
         parts.append(b"content-length: %d\r\n" % length)
     if chunked:
@@ -62,6 +62,16 @@ def http1_head(
     parts.append(b"date: %b\r\n\r\n" % date_value())
     parts.append(body)
     return b"".join(parts)
+
+
+def _block(fields: tuple[tuple[str, str], ...]) -> bytes:
+    """The fields that nearly all answers have in common with another one."""
+    block = b"".join([_line(*each) for each in fields])
+    if len(block) <= REMEMBERED_BYTES_MAX:
+        if len(_blocks) >= REMEMBERED_MAX:
+            _blocks.clear()
+        _blocks[fields] = block
+    return block
 
 
 def _line(name: str, value: str) -> bytes:
@@ -75,15 +85,16 @@ def field_of(name: str, value: str) -> tuple[bytes, bytes] | None:
     name = name.lower()
     if name in OWN_HEADERS:
         return None
-    if not (value.isascii() and value.isprintable()):
+    if not value.isprintable():
         value = value.translate(_CONTROLS)
     value = value.strip(" \t")
-    return name.translate(_CONTROLS).encode(errors="replace"), value.encode(errors="replace")  # of a lone surrogate
+    if not name.isprintable():
+        name = name.translate(_CONTROLS)
+    return name.encode(errors="replace"), value.encode(errors="replace")  # of a lone surrogate
 
 
 _CONTROLS = str.maketrans({"\r": " ", "\n": " ", "\0": " "})
-# Nearly all fields of an answer were in another one before.
-_remembered_line = lru_cache(REMEMBERED_MAX)(_line)
+_blocks: dict[tuple[tuple[str, str], ...], bytes] = {}
 
 
 def http1_switch(headers: Iterable[tuple[str, str]]) -> bytes:

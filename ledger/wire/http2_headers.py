@@ -21,7 +21,7 @@ from hpack.exceptions import HPACKDecodingError, HPACKError, OversizedHeaderList
 from hpack.huffman_table import decode_huffman
 from hpack.table import HeaderTable
 
-from ledger.wire.answers import date_value, field_of
+from ledger.wire.answers import NEVER_TWICE, REMEMBERED_BYTES_MAX, REMEMBERED_MAX, date_value, field_of
 
 Field = tuple[bytes, bytes]
 
@@ -58,13 +58,24 @@ class HeaderEncoder:
 
 def block_of(status: int, headers: Iterable[tuple[str, str]], length: int | None) -> bytes:
     """The header block of a response, as HeaderEncoder would make it of `answers.http2_headers`."""
-    parts = [NO_TABLE, _remembered(b":status", b"%d" % status)]
-    for each in headers:
-        parts.append(_remembered_header(*each) if len(each[1]) < FIELD_BYTES_MAX else _encode_header(*each))
+    own, fields = b"", tuple(headers)
+    if fields and fields[0][0] == NEVER_TWICE:
+        own, fields = _encode_header(*fields[0]), fields[1:]
+    parts = [NO_TABLE, _remembered(b":status", b"%d" % status), own, _blocks.get(fields) or _block(fields)]
     if length is not None:
         parts.append(_remembered(b"content-length", b"%d" % length))
     parts.append(_remembered(b"date", date_value()))
     return b"".join(parts)
+
+
+def _block(fields: tuple[tuple[str, str], ...]) -> bytes:
+    """The part of a block that nearly all answers have in common with another one."""
+    block = b"".join([_encode_header(*each) for each in fields])
+    if len(block) <= REMEMBERED_BYTES_MAX:
+        if len(_blocks) >= REMEMBERED_MAX:
+            _blocks.clear()
+        _blocks[fields] = block
+    return block
 
 
 def _encode_header(name: str, value: str) -> bytes:
@@ -73,7 +84,7 @@ def _encode_header(name: str, value: str) -> bytes:
     return b"" if field is None else encode_field(*field)
 
 
-_remembered_header = lru_cache(FIELDS_MAX)(_encode_header)
+_blocks: dict[tuple[tuple[str, str], ...], bytes] = {}
 
 
 def encode_field(name: bytes, value: bytes) -> bytes:
