@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from functools import lru_cache
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any
 
 from cbor2 import dumps, loads
@@ -38,8 +38,8 @@ NO_BODIES = dumps(b"") * 2
 EVENT_ENDS = dumps(1) + dumps(b"") + dumps([])
 TIMES = struct.Struct(">BQBQ")
 _EIGHT_BYTES = 0x1B  # how CBOR begins a number above 32 bits
-REMEMBERED_MAX = 4096  # parts of events
-REMEMBERED_CHARS_MAX = 1024  # that a client can choose, of what is remembered
+REMEMBERED_MAX = 8192  # parts of events
+REMEMBERED_BYTES_MAX = 2048  # of one of them
 LONG_KEY = 481  # length of every shortened key; LMDB takes 511 bytes, and history adds 9
 
 
@@ -70,73 +70,78 @@ def table_key(encoded: bytes) -> bytes:
 
 def encode_event(event: Event) -> bytes:
     """The bytes of `dumps(event_row(event))`, made from parts: most of an event is as it was in the last one."""
-    times = event.received, event.answered
+    received, answered = event.received, event.answered
+    early = received <= 0xFFFF_FFFF or answered <= 0xFFFF_FFFF  # no time that a server's clock shows
+    plain = event.count == 1 and not event.rest and not event.revisions
     return b"".join(
         (
             EVENT_BEGINS,
             _text(event.audit_id),
-            TIMES.pack(_EIGHT_BYTES, times[0], _EIGHT_BYTES, times[1]) if min(times) > 0xFFFF_FFFF else _joined(*times),
+            _joined(received, answered) if early else TIMES.pack(_EIGHT_BYTES, received, _EIGHT_BYTES, answered),
             _asked_and_answered(event),
             _joined(pack(event.request_body), pack(event.response_body))
             if event.request_body or event.response_body
             else NO_BODIES,
             _annotations(event.annotations),
-            EVENT_ENDS
-            if event.count == 1 and not event.rest and not event.revisions
-            else _joined(event.count, pack(event.rest), event.revisions),
+            EVENT_ENDS if plain else _joined(event.count, pack(event.rest), event.revisions),
         )
     )
 
 
 def _asked_and_answered(event: Event) -> bytes:
     """All fields from the verb to the content type of the body."""
-    chars = len(event.uri) + len(event.user_agent) + len(event.content_type) + len(event.message)
-    encode = _repeating if chars > REMEMBERED_CHARS_MAX or event.impersonated is not None else _remembered
-    return encode(
-        event.verb,
-        event.uri,
-        _who(event.user),
-        event.code,
-        None if event.impersonated is None else _who(event.impersonated),
-        event.source_ips,
-        event.user_agent,
-        event.api_group,
-        event.api_version,
-        event.resource,
-        event.subresource,
-        event.namespace,
-        event.name,
-        event.uid,
-        event.reason,
-        event.message,
-        event.stage,
-        event.level,
-        event.content_type,
-    )
+    if event.impersonated is not None:
+        return _repeating(event)
+    extra = event.user.extra
+    alike = (_alike(event), tuple(extra.items())) if extra else _alike(event)
+    return _remembered.get(alike) or _remember(alike, _repeating(event))
 
 
-def _who(user: User) -> tuple[Any, ...]:
-    """What `_user_row` says, as something that can be remembered."""
-    return user.name, user.uid, user.groups, tuple(user.extra.items()) if user.extra else ()
+_alike = attrgetter(
+    "verb",
+    "uri",
+    "user.name",
+    "user.uid",
+    "user.groups",
+    "code",
+    "source_ips",
+    "user_agent",
+    "api_group",
+    "api_version",
+    "resource",
+    "subresource",
+    "namespace",
+    "name",
+    "uid",
+    "reason",
+    "message",
+    "stage",
+    "level",
+    "content_type",
+)
 
 
-def _repeating(verb: str, uri: str, who: Any, code: int, impersonated: Any, *others: Any) -> bytes:
-    rows = [None if each is None else [*each[:3], dict(each[3])] for each in (who, impersonated)]
-    return _joined(verb, uri, rows[0], code, rows[1], *others)
-
-
-_remembered = lru_cache(REMEMBERED_MAX)(_repeating)
+def _repeating(event: Event) -> bytes:
+    impersonated = None if event.impersonated is None else _user_row(event.impersonated)
+    verb, uri, _, _, _, code, *others = _alike(event)
+    return _joined(verb, uri, _user_row(event.user), code, impersonated, *others)
 
 
 def _annotations(annotations: dict[str, str]) -> bytes:
-    if sum(map(len, annotations.values())) > REMEMBERED_CHARS_MAX:
-        return dumps(annotations)
-    return _remembered_annotations(tuple(annotations.items()))
+    items = tuple(annotations.items())
+    return _remembered.get(items) or _remember(items, dumps(annotations))
 
 
-@lru_cache(REMEMBERED_MAX)
-def _remembered_annotations(items: tuple[tuple[str, str], ...]) -> bytes:
-    return dumps(dict(items))
+_remembered: dict[tuple[Any, ...], bytes] = {}  # parts of rows
+
+
+def _remember(of: tuple[Any, ...], part: bytes) -> bytes:
+    """Keeps a part of a row, unless a client could fill the memory with its like."""
+    if len(part) <= REMEMBERED_BYTES_MAX:
+        if len(_remembered) >= REMEMBERED_MAX:
+            _remembered.clear()
+        _remembered[of] = part
+    return part
 
 
 def _joined(*values: Any) -> bytes:

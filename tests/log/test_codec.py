@@ -7,10 +7,10 @@ import random
 from cbor2 import dumps
 
 from ledger.apimachinery.http import User
-from ledger.log.codec import REMEMBERED_CHARS_MAX, decode_event, encode_event, event_row
+from ledger.log.codec import REMEMBERED_BYTES_MAX, decode_event, encode_event, event_row
 from ledger.log.event import Event
 
-TEXTS = ["", "a", "ä" * 11, "x" * 23, "x" * 24, "y" * 255, "z" * 256, "w" * (REMEMBERED_CHARS_MAX + 1)]
+TEXTS = ["", "a", "ä" * 11, "x" * 23, "x" * 24, "y" * 255, "z" * 256, "w" * (REMEMBERED_BYTES_MAX + 1)]
 NUMBERS = [0, 1, 0xFFFF_FFFF, 0x1_0000_0000, 1_790_000_000_000_000]
 USERS = [
     User("alice"),
