@@ -13,11 +13,13 @@ from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import NamedTuple
 
-from ledger.apimachinery.http import Request, User
+from ledger.apimachinery.http import Request, RequestInfo, User
 from ledger.apimachinery.resource import Key
 
 IMPORTED = "Imported"  # stage of events that an import made up: they are no request of their own
 NO_WINDOW = (0, 0)
+NOT_KNOWN = RequestInfo(is_resource=False, path="", verb="")
+NOBODY = User("")
 EXISTENCE = "existence"  # among a change's doubts: a request that may have deleted the object, or not
 
 
@@ -104,24 +106,24 @@ def event_of(
     request: Request, code: int, answered: int, *, reason: str = "", message: str = "", stage: str = "ResponseComplete"
 ) -> Event:
     """The event of a request that ends with this code. What filters did not get to find out stays empty."""
-    info = request.info
-    namespace, name, uid = request.object_ref or ((info.namespace, info.name, "") if info else ("", "", ""))
-    real = request.real_user or request.user or User("")
+    info = request.info or NOT_KNOWN
+    namespace, name, uid = request.object_ref or (info.namespace, info.name, "")
+    real = request.real_user or request.user or NOBODY
     return Event(
         audit_id=request.audit_id,
         received=request.received,
         answered=answered,
-        verb=info.verb if info else request.method.lower(),
+        verb=info.verb or request.method.lower(),
         uri=f"{request.raw_path}?{request.query}" if request.query else request.raw_path,
         user=real,
         code=code,
         impersonated=request.user if request.user is not None and request.user is not real else None,
         source_ips=(request.client,) if request.client else (),
         user_agent=request.headers.get("user-agent"),
-        api_group=info.group if info else "",
-        api_version=info.version if info and info.is_resource else "",
-        resource=info.resource if info else "",
-        subresource=info.subresource if info else "",
+        api_group=info.group,
+        api_version=info.version if info.is_resource else "",
+        resource=info.resource,
+        subresource=info.subresource,
         namespace=namespace,
         name=name,
         uid=uid,

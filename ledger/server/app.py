@@ -144,7 +144,7 @@ def build(
         handler, answers_at_once = with_pending_decisions(handler), may_wait
 
     # A ledger that is only read records nothing of its readers: it may be another server's, or evidence.
-    flood = Flood(ignore if config.read_only else store.note)
+    flood = Flood(ignore if config.read_only else store.engine.note)
     flows = followed(store, FlowSchemas(), FLOW_GROUP, FLOW_RESOURCES)
     recorder = Recorder(
         clock,
@@ -153,7 +153,7 @@ def build(
         encoder.refusal,
         flow_of=flows.flow_of,
         observe=metrics.observe,
-        room=store.room,
+        room=store.engine.room,
         noted=store.noted,
     )
     filters = ChainConfig(
