@@ -44,8 +44,8 @@ QUIET_S = 1.0  # what is done sooner needs no progress bar
 
 def main(argv: list[str]) -> int:
     """0 after an orderly end; 1 when the server cannot start or goes on no longer; 2 for a wrong command line."""
-    config = parse(argv)
     gc.disable()  # nothing that is loaded and made until the server is ready is garbage; it turns this on again
+    config = parse(argv)
     from ledger.server.serve import StartError, run
 
     try:
