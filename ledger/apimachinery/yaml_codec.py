@@ -1,7 +1,8 @@
 """YAML as sigs.k8s.io/yaml reads it: YAML 1.1 turned into JSON values, keys sorted, first document only.
 
-libyaml (through PyYAML) makes the events; what scalars mean, which keys collide, how merges and aliases work is
-decided here as go-yaml v2 decides it. The stack is ours, so that deep input ends in an error and never in a crash.
+libyaml (through PyYAML) makes the events; yaml_nodes.py makes nodes of them; what scalars mean, which keys collide, how
+merges and aliases work is decided here as go-yaml v2 decides it. The stack is ours, so that deep input ends in an error
+and never in a crash.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-import yaml
-from yaml import cyaml
 
 from ledger.apimachinery import yaml_resolve
 from ledger.apimachinery.field import quoted
@@ -32,14 +31,14 @@ class YamlError(ValueError):
 
 
 @dataclass(slots=True, eq=False)
-class _Node:
+class Node:
     line: int  # from 0
     kind: str  # "scalar", "list", "map", "alias"
     text: str = ""
     tag: str = ""  # explicit tag
     plain: bool = False
-    children: list[_Node] = field(default_factory=list)  # of a map: key, value, key, value
-    target: _Node | None = None
+    children: list[Node] = field(default_factory=list)  # of a map: key, value, key, value
+    target: Node | None = None
 
 
 def loads(data: bytes) -> Any:
@@ -57,8 +56,10 @@ def loads_strictly(data: bytes) -> tuple[Any, list[str]]:
     as_json = _loads_plain_json(data)
     if as_json is not None:
         return as_json, []
+    from ledger.apimachinery.yaml_nodes import first_document  # and PyYAML with it, when there is YAML to read
+
     decoder = _Decoder()
-    return decoder.document(_first_document(data)), decoder.duplicates
+    return decoder.document(first_document(data)), decoder.duplicates
 
 
 # What may mean another thing in YAML than in JSON, or nothing: other escapes, merge keys, keys too long to be simple ones.
@@ -90,69 +91,6 @@ def _depth(value: Any) -> int:
     return 1 + max((_depth(one) for one in inside), default=0)
 
 
-# --- events to nodes -------------------------------------------------------------------------------------------------
-def _first_document(data: bytes) -> _Node | None:
-    try:
-        parser = cyaml.CParser(data)  # type: ignore[attr-defined]
-        try:
-            return _compose(parser)
-        finally:
-            parser.dispose()
-    except yaml.reader.ReaderError as error:
-        raise YamlError(f"yaml: {error.reason}") from None
-    except yaml.MarkedYAMLError as error:
-        raise YamlError(f"yaml: {_where(error)}{error.problem or 'unknown problem parsing YAML content'}") from None
-
-
-def _where(error: yaml.MarkedYAMLError) -> str:
-    scanner = isinstance(error, yaml.scanner.ScannerError)
-    if error.problem_mark is not None and error.problem_mark.line:
-        return f"line {error.problem_mark.line + scanner}: "
-    if error.context_mark is not None and error.context_mark.line:
-        return f"line {error.context_mark.line}: "
-    return ""
-
-
-def _compose(parser: Any) -> _Node | None:
-    """The node tree of the first document, built with a stack of open collections."""
-    anchors: dict[str, _Node] = {}
-    open_nodes: list[_Node] = []
-    root: _Node | None = None
-    while True:
-        event = parser.get_event()
-        if isinstance(event, (yaml.StreamEndEvent, yaml.DocumentEndEvent)):
-            return root
-        if isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
-            open_nodes.pop()
-            continue
-        if not isinstance(event, yaml.NodeEvent):
-            continue
-        node = _node(event, anchors)
-        if open_nodes:
-            open_nodes[-1].children.append(node)
-        else:
-            root = node
-        if isinstance(event, yaml.CollectionStartEvent):
-            open_nodes.append(node)
-            if len(open_nodes) > DEPTH_MAX:
-                raise YamlError(f"yaml: exceeded max depth of {DEPTH_MAX}")
-
-
-def _node(event: Any, anchors: dict[str, _Node]) -> _Node:
-    line = event.start_mark.line
-    if isinstance(event, yaml.AliasEvent):
-        if event.anchor not in anchors:
-            raise YamlError(f"yaml: unknown anchor '{event.anchor}' referenced")
-        return _Node(line, "alias", event.anchor, target=anchors[event.anchor])
-    if isinstance(event, yaml.ScalarEvent):
-        node = _Node(line, "scalar", event.value, event.tag or "", bool(event.implicit[0]))
-    else:
-        node = _Node(line, "list" if isinstance(event, yaml.SequenceStartEvent) else "map", tag=event.tag or "")
-    if event.anchor is not None:
-        anchors[event.anchor] = node
-    return node
-
-
 # --- nodes to values -------------------------------------------------------------------------------------------------
 class _Decoder:
     """Turns nodes into values; counts what aliases expand to, as go-yaml does, to refuse exploding documents."""
@@ -162,10 +100,10 @@ class _Decoder:
         self.decoded = self.from_aliases = self.alias_depth = 0
         self.open_aliases: set[int] = set()
 
-    def document(self, root: _Node | None) -> Any:
+    def document(self, root: Node | None) -> Any:
         return None if root is None else self.value(root)
 
-    def value(self, node: _Node) -> Any:
+    def value(self, node: Node) -> Any:
         self.count()
         if node.kind == "scalar":
             return _json_number(_scalar(node))
@@ -184,7 +122,7 @@ class _Decoder:
             if self.from_aliases / self.decoded > _alias_share_allowed(self.decoded):
                 raise YamlError("yaml: document contains excessive aliasing")
 
-    def alias(self, node: _Node) -> Any:
+    def alias(self, node: Node) -> Any:
         assert node.target is not None
         if id(node.target) in self.open_aliases:
             raise YamlError(f"yaml: anchor '{node.text}' value contains itself")
@@ -197,7 +135,7 @@ class _Decoder:
         self.open_aliases.discard(id(node.target))
         return value
 
-    def map(self, node: _Node, into: dict[str, Any]) -> None:
+    def map(self, node: Node, into: dict[str, Any]) -> None:
         # Keys collide as what they are in YAML: `on` and "true" become one in JSON, but are two here.
         seen: set[tuple[type, Any]] = {(str, key) for key in into}
         for key_node, value_node in zip(node.children[::2], node.children[1::2], strict=True):
@@ -216,7 +154,7 @@ class _Decoder:
             seen.add((type(raw_key), raw_key))
             into[_json_key(raw_key)] = value
 
-    def key(self, node: _Node) -> Any:
+    def key(self, node: Node) -> Any:
         """The key as YAML has it."""
         if node.target is not None:
             node = node.target
@@ -224,7 +162,7 @@ class _Decoder:
             raise YamlError(f"yaml: invalid map key: {_go_syntax(self.value(node))}")
         return _scalar(node)
 
-    def merge(self, node: _Node, into: dict[str, Any]) -> None:
+    def merge(self, node: Node, into: dict[str, Any]) -> None:
         target = node.target if node.target is not None else node
         if target.kind == "map":
             self.map(target, into)
@@ -245,11 +183,11 @@ def _alias_share_allowed(decoded: int) -> float:
     return 0.10 if decoded >= high else 0.99 - 0.89 * ((decoded - low) / (high - low))
 
 
-def _is_merge(node: _Node) -> bool:
+def _is_merge(node: Node) -> bool:
     return node.kind == "scalar" and node.text == "<<" and (node.plain or node.tag.endswith(":merge"))
 
 
-def _scalar(node: _Node) -> Any:
+def _scalar(node: Node) -> Any:
     """The value of a scalar; dates are text."""
     if not node.tag:
         resolved = yaml_resolve.resolve(node.text) if node.plain else yaml_resolve.Resolved(STR, node.text)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import base64
+import re
+from collections.abc import Iterable
 
-import yaml
+import orjson
+
+# What YAML reads as a text without quotes, of all that we write: URLs, PEM in base64, words that are no constant.
+_PLAIN = re.compile(r"https://[\w./:\[\]%-]+|LS0t[\w+/]+=*|(?!true$|false$|null$)[a-z]{4,}(-[a-z]+)*").fullmatch
 
 
 def kubeconfig(
@@ -22,23 +27,39 @@ def kubeconfig(
 
     `server` is the whole URL; with /at/MOMENT at its end, kubectl sees that moment.
     """
-    context = {"cluster": cluster, "user": user} | ({"namespace": namespace} if namespace else {})
     credentials = {
         "client-certificate-data": _encoded(certificate_pem),
         "client-key-data": _encoded(key_pem),
         "token": token,
     }
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [
-            {"name": cluster, "cluster": {"server": server, "certificate-authority-data": _encoded(ca_pem)}},
-        ],
-        "users": [{"name": user, "user": {key: value for key, value in credentials.items() if value}}],
-        "contexts": [{"name": cluster, "context": context}],
-        "current-context": cluster,
-    }
-    return yaml.safe_dump(document, sort_keys=False)
+    # By hand: a library for YAML would be a fiftieth of a server's start, for this one file.
+    lines = [
+        "apiVersion: v1",
+        "kind: Config",
+        "clusters:",
+        f"- name: {_scalar(cluster)}",
+        "  cluster:",
+        *_fields({"server": server, "certificate-authority-data": _encoded(ca_pem)}.items()),
+        "users:",
+        f"- name: {_scalar(user)}",
+        "  user:",
+        *_fields((name, value) for name, value in credentials.items() if value),
+        "contexts:",
+        f"- name: {_scalar(cluster)}",
+        "  context:",
+        *_fields([("cluster", cluster), ("user", user), *([("namespace", namespace)] if namespace else ())]),
+        f"current-context: {_scalar(cluster)}",
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _fields(fields: Iterable[tuple[str, str]]) -> list[str]:
+    return [f"    {name}: {_scalar(value)}" for name, value in fields]
+
+
+def _scalar(text: str) -> str:
+    """A text as YAML reads it back; quoted as in JSON where it might be taken for something else."""
+    return text if _PLAIN(text) else orjson.dumps(text).decode()
 
 
 def _encoded(pem: bytes) -> str:
@@ -47,6 +68,8 @@ def _encoded(pem: bytes) -> str:
 
 def cluster_of(text: str) -> tuple[str, bytes]:
     """The server's URL and its CA (PEM) in a kubeconfig that `kubeconfig` wrote. Raises ValueError for anything else."""
+    import yaml
+
     try:
         cluster = yaml.safe_load(text)["clusters"][0]["cluster"]
         return str(cluster["server"]), base64.b64decode(cluster["certificate-authority-data"])

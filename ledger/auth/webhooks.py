@@ -15,7 +15,6 @@ from typing import Any, Generic, TypeVar
 
 import orjson
 import trio
-import yaml
 
 from ledger.apimachinery.http import RequestInfo, User
 from ledger.apimachinery.resource import GVK, Object
@@ -44,6 +43,8 @@ class BadWebhookConfig(ValueError):
 
 def read_endpoint(path: Path) -> Endpoint:
     """Where a kubeconfig's current context leads. Raises BadWebhookConfig, OSError."""
+    import yaml
+
     try:
         config = yaml.safe_load(path.read_bytes())
         contexts = {one["name"]: one["context"] for one in config.get("contexts") or ()}

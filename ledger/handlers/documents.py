@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ledger.apimachinery import json_codec, yaml_text
+from ledger.apimachinery import json_codec
 from ledger.apimachinery.http import Request, Response
 from ledger.apimachinery.negotiation import (
     BUILTIN,
@@ -57,6 +57,8 @@ def answer(request: Request, media_type: str, document: Object, parameters: str 
     if media_type == PROTOBUF:
         body = _protobuf(document)
     elif media_type == YAML:
+        from ledger.apimachinery import yaml_text
+
         body = yaml_text.dumps(document)
     elif wants_pretty(query_of(request).get("pretty", [""])[0], request.headers.get("user-agent")):
         body = json_codec.dumps_pretty(document)

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import trio
 
-from ledger.apimachinery import cbor_codec, json_codec, yaml_text
+from ledger.apimachinery import cbor_codec, json_codec
 from ledger.apimachinery.field import quoted
 from ledger.apimachinery.http import Headers, Request, Response, Write
 from ledger.apimachinery.negotiation import (
@@ -305,6 +305,8 @@ def _included(request: Request) -> str:
 def encoded(obj: Object, media_type: str) -> bytes:
     """An object with its kind and apiVersion in a format other than JSON. StatusError 406 when it has no such form."""
     if media_type == YAML:
+        from ledger.apimachinery import yaml_text
+
         return yaml_text.dumps(obj)
     if media_type == CBOR:
         return cbor_codec.dumps(obj)

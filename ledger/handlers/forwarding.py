@@ -10,6 +10,7 @@ import gzip
 import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import trio
@@ -17,11 +18,13 @@ import trio
 from ledger.apimachinery import gopaths
 from ledger.apimachinery.http import Duplex, Headers, PeerGone, Request, Response, Write
 from ledger.apimachinery.status import StatusError, bad_request
-from ledger.handlers.html_links import rewrite_links
+from ledger.outbound.caller import Body, Caller
 from ledger.outbound.dialing import Peer
-from ledger.outbound.exchange import Body, Caller, Exchange
 from ledger.outbound.refusal import CallFailed
 from ledger.outbound.services import unavailable
+
+if TYPE_CHECKING:
+    from ledger.outbound.exchange import Exchange
 
 IDLE_S = 4 * 3600.0  # a tunnel or stream in which nothing moves, as the kubelet's --streaming-connection-idle-timeout
 PAGE_BYTES_MAX = 16 * 1024 * 1024  # of HTML whose links are rewritten; a longer page stays as it is
@@ -145,6 +148,8 @@ async def _turned_page(exchange: Exchange, links: Links) -> bytes | None:
         page = _decompressed(body, encoding).decode("utf-8", "surrogateescape")
     except (PeerGone, zlib.error, EOFError, gzip.BadGzipFile) as error:
         raise plain_error(f"error reading a page: {error}") from None
+    from ledger.handlers.html_links import rewrite_links
+
     turned = rewrite_links(page, links.turned).encode("utf-8", "surrogateescape")
     if encoding == "gzip":
         return gzip.compress(turned, mtime=0)

@@ -10,8 +10,8 @@ from ledger.apimachinery.http import Request
 from ledger.apimachinery.resource import Object
 from ledger.apimachinery.status import StatusError
 from ledger.handlers.forwarding import plain_error
+from ledger.outbound.caller import Caller
 from ledger.outbound.dialing import Peer, Tls
-from ledger.outbound.exchange import Caller
 from ledger.registry.cluster import Cluster
 
 PORT = 10250  # where the node does not say

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import trio
@@ -20,10 +21,12 @@ from ledger.handlers.forwarding import plain_error
 from ledger.handlers.kubelets import Outside
 from ledger.handlers.resources import Verb
 from ledger.handlers.websockets import WebSocket
-from ledger.outbound.exchange import Exchange
 from ledger.outbound.refusal import CallFailed
 from ledger.registry.options import Query, boolean, integer, query_of, text
 from ledger.registry.registry import Call
+
+if TYPE_CHECKING:
+    from ledger.outbound.exchange import Exchange
 
 NEGATIVE = "must be greater than or equal to 0"
 TOO_SMALL = "must be greater than 0"

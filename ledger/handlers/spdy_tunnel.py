@@ -6,15 +6,20 @@ client answered, so that a refusal still is an HTTP answer.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import trio
 
 from ledger.apimachinery.http import Duplex, PeerGone, Request, Response
 from ledger.apimachinery.websocket import acceptance, is_websocket, protocols_of
 from ledger.handlers.forwarding import Quiet, forwarded_for, plain_error, refusal
 from ledger.handlers.websockets import WebSocket
+from ledger.outbound.caller import Caller
 from ledger.outbound.dialing import Peer
-from ledger.outbound.exchange import Caller, Exchange
 from ledger.outbound.refusal import CallFailed
+
+if TYPE_CHECKING:
+    from ledger.outbound.exchange import Exchange
 
 PREFIX = "SPDY/3.1+"
 _REPLACED = frozenset({

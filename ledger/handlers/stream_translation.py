@@ -10,7 +10,7 @@ is answered before the kubelet is asked; what goes wrong then comes on the error
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import trio
@@ -21,9 +21,12 @@ from ledger.apimachinery.status import StatusError, internal_error
 from ledger.apimachinery.websocket import acceptance, is_websocket, protocols_of
 from ledger.handlers.forwarding import REFUSAL_BYTES_MAX, Quiet
 from ledger.handlers.websockets import WebSocket
+from ledger.outbound.caller import Caller
 from ledger.outbound.dialing import Peer
-from ledger.outbound.exchange import Caller, Exchange
 from ledger.outbound.refusal import CallFailed
+
+if TYPE_CHECKING:
+    from ledger.outbound.exchange import Exchange
 
 V5 = "v5.channel.k8s.io"
 UNDERSTOOD = (V5, "v4.channel.k8s.io")  # by a kubelet: both end with a Status

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import trio
 
 from ledger.apimachinery.http import PeerGone
+from ledger.outbound.caller import Caller, Headers
 from ledger.outbound.dialing import Peer, Tls
 from ledger.outbound.endpoint import Endpoint, ServicePort
-from ledger.outbound.exchange import Caller, Headers
 from ledger.outbound.refusal import CallFailed
 from ledger.outbound.services import Address
 

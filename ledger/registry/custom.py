@@ -23,7 +23,7 @@ from ledger.apimachinery.times import rfc3339
 from ledger.registry.conversions import Conversions
 from ledger.registry.options import WriteOptions
 from ledger.registry.replicas import replicas_paths
-from ledger.scheme import codec, custom_validation
+from ledger.scheme import codec
 from ledger.scheme.conversion import by_webhook
 from ledger.scheme.custom_codec import go_numbers, object_meta
 from ledger.scheme.definition import ResourceDefinition, Version
@@ -214,6 +214,8 @@ class Customs:
         if "status" in version.subresources:
             obj.pop("status", None)
         obj["metadata"]["generation"] = 1
+        from ledger.scheme import custom_validation  # with CEL and RE2: not before there are custom resources
+
         errors = custom_validation.validate_create(definition, version, obj)
         if errors:
             raise _invalid(obj, errors)
@@ -230,6 +232,8 @@ class Customs:
                 _put(obj, "status", old)
             if {**obj, "metadata": None} != {**old, "metadata": None}:
                 obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+        from ledger.scheme import custom_validation  # with CEL and RE2: not before there are custom resources
+
         errors = custom_validation.validate_update(definition, version, obj, old, subresource)
         if errors:
             raise _invalid(obj, errors)

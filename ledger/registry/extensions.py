@@ -14,8 +14,8 @@ from urllib.parse import quote
 import trio
 
 from ledger.apimachinery.http import PeerGone, User
+from ledger.outbound.caller import Caller
 from ledger.outbound.dialing import Peer, Tls
-from ledger.outbound.exchange import Caller
 from ledger.outbound.refusal import CallFailed
 from ledger.outbound.services import Address, port_of, service_endpoint
 from ledger.registry.api_services import ApiService

@@ -30,8 +30,8 @@ from ledger.handlers.moments import Moments
 from ledger.handlers.resources import Resources
 from ledger.handlers.untold import Untold
 from ledger.log.event import Event
+from ledger.outbound.caller import Caller
 from ledger.outbound.client import Client as HttpsClient
-from ledger.outbound.exchange import Caller
 from ledger.pipeline.chain import ChainConfig, build_chain
 from ledger.pipeline.flood import Flood
 from ledger.pipeline.maxinflight import InFlight

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.apimachinery import yaml_codec, yaml_text
-from ledger.apimachinery.yaml_codec import _Decoder, _first_document, _loads_plain_json
+from ledger.apimachinery.yaml_codec import _Decoder, _loads_plain_json
+from ledger.apimachinery.yaml_nodes import first_document
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_what_is_read_as_JSON_is_what_YAML_says(
     quick = _loads_plain_json(data)
     if quick is not None:
         decoder = _Decoder()
-        slow = decoder.document(_first_document(data))
+        slow = decoder.document(first_document(data))
         assert json.dumps(quick) == json.dumps(slow), "the order of the keys included"
         assert decoder.duplicates == []
 

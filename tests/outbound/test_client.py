@@ -13,10 +13,10 @@ import trio
 
 from ledger.apimachinery.status import StatusError
 from ledger.outbound import answers
+from ledger.outbound.caller import Caller
 from ledger.outbound.client import Answer, Client, Timeout
 from ledger.outbound.dialing import abort
 from ledger.outbound.endpoint import Endpoint, Misconfigured, endpoint_of
-from ledger.outbound.exchange import Caller
 from ledger.outbound.refusal import CallFailed
 from tests.webhook_server import WebhookServer, allow
 

@@ -10,9 +10,9 @@ import pytest
 import trio
 
 from ledger.auth.certificates import ensure_credentials
+from ledger.outbound.caller import Caller
 from ledger.outbound.client import Client, Timeout
 from ledger.outbound.endpoint import Endpoint
-from ledger.outbound.exchange import Caller
 from ledger.outbound.refusal import CallFailed
 
 Stream = trio.SSLStream[trio.SocketStream]

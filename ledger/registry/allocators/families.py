@@ -13,7 +13,6 @@ from ledger.apimachinery.resource import Object
 from ledger.apimachinery.status import invalid
 from ledger.registry.allocators.addresses import family_of
 from ledger.scheme.strategies.validation.findings import Findings
-from ledger.scheme.strategies.validation.services import cluster_ip_findings
 
 Spec = dict[str, Any]
 SINGLE, PREFER, REQUIRE = "SingleStack", "PreferDualStack", "RequireDualStack"
@@ -29,6 +28,8 @@ def choose_families(service: Object, old: Object | None, configured: Sequence[st
     selectorless = spec.get("clusterIP") == "None" and not spec.get("selector")
     if not spec.get("ipFamilyPolicy"):
         spec["ipFamilyPolicy"] = before.get("ipFamilyPolicy") or (REQUIRE if selectorless else SINGLE)
+    from ledger.scheme.strategies.validation.services import cluster_ip_findings  # with the rules of pods
+
     found = cluster_ip_findings(spec, before)
     _refuse(service, found)
     if old is not None:

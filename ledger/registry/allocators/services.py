@@ -16,7 +16,6 @@ from ledger.registry.allocators.addresses import Addresses, Full, NoAddress
 from ledger.registry.allocators.families import choose_families, keeps_preferred
 from ledger.registry.allocators.ports import NodePorts, NoPort, PortClaim, ports_of
 from ledger.scheme.strategies.validation.findings import Findings
-from ledger.scheme.strategies.validation.services import is_headless
 
 Spec = dict[str, Any]
 
@@ -113,6 +112,10 @@ def _allocated(spec: Spec) -> list[str]:
     if spec.get("type") == "ExternalName" or is_headless(spec):
         return []
     return [ip for ip in spec.get("clusterIPs") or () if ip]
+
+
+def is_headless(spec: Spec) -> bool:
+    return spec.get("clusterIPs") == ["None"]
 
 
 def _refused(name: str, path: str, value: Any, why: str) -> StatusError:
