@@ -218,8 +218,10 @@ class LmdbFile:
 
     def _open_tables(self, names: Sequence[str]) -> dict[str, Any]:
         try:
-            with self.env.begin(write=not self.read_only) as txn:  # one for all of them: a commit waits for the disk
-                return {name: self.env.open_db(name.encode(), txn, create=not self.read_only) for name in names}
+            if self.read_only:
+                return {name: self.env.open_db(name.encode(), create=False) for name in names}
+            with self.env.begin(write=True) as txn:  # one for all that are new: a commit waits for the disk
+                return {name: self.env.open_db(name.encode(), txn) for name in names}
         except lmdb.NotFoundError:
             raise Unusable(f"{self.path} lacks tables; open it for writing once, to make them") from None
         except lmdb.Error as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ledger.apimachinery.http import Handler
+from functools import cache
+
+from ledger.apimachinery.http import Handler, Request, Response
 from ledger.auth.api import Authorize
 from ledger.handlers.aggregation import Aggregation
 from ledger.handlers.binding import bind
@@ -14,7 +16,6 @@ from ledger.handlers.health import Health
 from ledger.handlers.kubelets import KubeletConfig, Outside
 from ledger.handlers.metrics import Metrics
 from ledger.handlers.moments import Moments
-from ledger.handlers.openapi import openapi_handler
 from ledger.handlers.paths import Maybe, Paths
 from ledger.handlers.pod_log import pod_log
 from ledger.handlers.pod_streams import pod_stream
@@ -69,13 +70,28 @@ def paths(
     prefixes: dict[str, Maybe] = {
         "api": discover,
         "apis": discover,
-        "openapi": openapi_handler(moments.scheme_of, aggregation),
+        "openapi": _openapi(moments, aggregation),
         "healthz": checks,
         "livez": checks,
         "readyz": checks,
         "ledger": pages(store, config.read_only),
     }
     return Paths(exact, prefixes)
+
+
+def _openapi(moments: Moments, aggregation: Aggregation) -> Handler:
+    """Loads what makes the documents, PyYAML among it, when somebody asks for one."""
+
+    @cache
+    def made() -> Handler:
+        from ledger.handlers.openapi import openapi_handler
+
+        return openapi_handler(moments.scheme_of, aggregation)
+
+    async def describe(request: Request) -> Response:
+        return await made()(request)
+
+    return describe
 
 
 def verbs(scheme: Scheme, who: Identity, outside: Outside) -> Verbs:

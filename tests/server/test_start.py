@@ -18,6 +18,7 @@ LATER = (  # and what for
     "ledger.scheme.strategies.validation.services",
     "ledger.scheme.printers.pods",  # the first table
     "ledger.apimachinery.yaml_text",  # the first answer in YAML
+    "ledger.scheme.openapi",  # the first document
     "html.entities",  # the first proxied page
 )
 
