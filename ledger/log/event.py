@@ -113,7 +113,7 @@ def event_of(
         audit_id=request.audit_id,
         received=request.received,
         answered=answered,
-        verb=info.verb or request.method.lower(),
+        verb=info.verb if info is not NOT_KNOWN else request.method.lower(),
         uri=f"{request.raw_path}?{request.query}" if request.query else request.raw_path,
         user=real,
         code=code,
