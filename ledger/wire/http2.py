@@ -36,8 +36,9 @@ TINY_DATA_BYTES = 64  # a DATA frame below this costs us more than it carries
 BYTES_PER_ALLOWANCE = 512  # what we must have sent for one more window update to be plausible
 # Handlers of reset streams may still be ending when the next streams open; more than this is an attack.
 HANDLERS_PER_STREAM = 2
-IDLE_TASKS_MAX = 64  # that wait for a connection's next stream while others are being served
-IDLE_TASKS_KEPT = 2  # and while none is
+IDLE_TASKS_MAX = 64  # that wait for a connection's next stream
+IDLE_TASKS_KEPT = 2  # when there was none for a while
+REST_S = 2.0  # the while
 NUISANCES = (
     h2.events.PingReceived,
     h2.events.PingAckReceived,
@@ -80,7 +81,6 @@ class Http2:
         self.h2.increment_flow_control_window(max(self.wire.config.connection_window_bytes - 65535, 1))
         self.collect()
         self.connection.on_drain = self._drain
-        self.connection.on_deadline = self._idle_too_long
         try:
             async with trio.open_nursery() as self.nursery:
                 self.nursery.start_soon(self._send_loop)
@@ -111,7 +111,7 @@ class Http2:
             if not self.streams:
                 if self.leaving:
                     return
-                self.connection.expire_in(self.wire.config.idle_timeout_s)
+                self._has_no_stream()
             if len(data) > 4096:
                 await trio.lowlevel.checkpoint()  # a peer that always has more must not keep the others waiting
             data = await self.stream.receive()
@@ -202,7 +202,7 @@ class Http2:
 
     async def _next_stream(self) -> Stream | None:
         """Waits among the idle tasks; None: there are enough of them."""
-        if len(self.idle) >= (IDLE_TASKS_MAX if self.streams else IDLE_TASKS_KEPT):
+        if len(self.idle) >= IDLE_TASKS_MAX:
             return None
         task = trio.lowlevel.current_task()
 
@@ -214,8 +214,18 @@ class Http2:
         await trio.lowlevel.wait_task_rescheduled(give_up)
         return self.handed.popleft()
 
-    def _dismiss(self) -> None:
-        """No stream is left: most of the tasks that wait for one may go."""
+    def _has_no_stream(self) -> None:
+        """For how long, until something is done about it."""
+        self.connection.on_deadline = self._rest
+        self.connection.expire_in(min(REST_S, self.wire.config.idle_timeout_s))
+
+    def _rest(self) -> None:
+        """No stream came for a while: most of the tasks that wait for one may go.
+
+        Not at once: a client that asks for several things together will do so again, and each task had to begin anew.
+        """
+        self.connection.on_deadline = self._idle_too_long
+        self.connection.expire_in(max(0.0, self.wire.config.idle_timeout_s - REST_S))
         while len(self.idle) > IDLE_TASKS_KEPT:
             self.handed.append(None)
             trio.lowlevel.reschedule(self.idle.pop())
@@ -334,8 +344,7 @@ class Http2:
         self.streams.pop(stream.id, None)
         self.collect()
         if not self.streams:
-            self._dismiss()
-            self.connection.expire_in(self.wire.config.idle_timeout_s)
+            self._has_no_stream()
             if self.leaving:
                 self.nursery.start_soon(self._leave)
 
