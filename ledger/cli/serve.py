@@ -94,6 +94,8 @@ def parse(argv: list[str]) -> Config:
         parser.error("--authorization-mode=Webhook and --authorization-webhook-config-file go together")
     if bool(given.proxy_client_cert_file) != bool(given.proxy_client_key_file):
         parser.error("--proxy-client-cert-file and --proxy-client-key-file go together")
+    if given.workers > 1 and given.read_only:
+        parser.error("--workers and --read-only do not go together")
     for name in given.controllers:
         if name.lstrip("-") not in ("*", "none", *CONTROLLERS):
             parser.error(f"--controllers: there is no {name!r}. Controllers: {', '.join(CONTROLLERS)}")
@@ -129,6 +131,7 @@ def parse(argv: list[str]) -> Config:
         durability=given.durability,
         kubeconfig=given.kubeconfig,
         read_only=given.read_only,
+        workers=given.workers,
         shutdown_delay_duration_s=given.shutdown_delay_duration,
         retain=policy_of(given),
         retain_imported=is_chosen(given),
@@ -204,6 +207,8 @@ def _parser() -> Parser:
         help="who signs the certificates of front proxies; else a CA of our own")  # fmt: skip
     for name, default, what in REQUEST_HEADER_FLAGS:
         add(f"--requestheader-{name}", default=default, type=commas, metavar="NAME,...", help=what)
+    add("--workers", default=1, type=count, metavar="N",
+        help="processes that answer reads, beside the one that writes (1: one process does everything)")  # fmt: skip
     parser.flag("--read-only", False, "serve what the log holds; refuse writes")
     return parser
 

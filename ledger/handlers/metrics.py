@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ledger.apimachinery.http import Request, Response
 from ledger.log.api import Entry
+from ledger.log.event import Event
 
 # apiserver_request_duration_seconds in k8s.io/apiserver/pkg/endpoints/metrics
 DURATION_BUCKETS_S = (
@@ -92,6 +93,29 @@ class Metrics:
             dry_run = "All" if request.query and "dryRun=All" in request.query else ""
             verb = _VERBS.get(info.verb) or info.verb.upper()
             labels = ("apiserver", dry_run, info.group, info.resource, scope, info.subresource, verb, info.version)
+        self._count(labels, code, seconds)
+
+    def observe_event(self, event: Event) -> None:
+        """As `observe`, of a read that another process answered."""
+        if not event.resource:
+            labels = ("apiserver", "", "", "", "", "", event.verb.upper(), "")
+        else:
+            scope = "resource" if event.name else "namespace" if event.namespace else "cluster"
+            verb = _VERBS.get(event.verb) or event.verb.upper()
+            labels = (
+                "apiserver",
+                "",
+                event.api_group,
+                event.resource,
+                scope,
+                event.subresource,
+                verb,
+                event.api_version,
+            )
+        for _ in range(event.count):
+            self._count(labels, event.code, (event.answered - event.received) / 1e6)
+
+    def _count(self, labels: tuple[str, ...], code: int, seconds: float) -> None:
         series = self.series.get(labels) or self._new_series(labels)
         series.codes[code] = series.codes.get(code, 0) + 1
         if labels[6] == "WATCH":

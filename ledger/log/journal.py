@@ -37,10 +37,10 @@ def new_token() -> bytes:
 class Journal:
     """The journal of a log that is open for writing. Raises OSError when there is no room for it on the disk."""
 
-    def __init__(self, data_dir: Path, token: bytes) -> None:
+    def __init__(self, data_dir: Path, token: bytes, name: str = FILE) -> None:
         assert len(token) == TOKEN_BYTES
         file_bytes = HALVES_AT + 2 * HALF_BYTES
-        file = os.open(data_dir / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = os.open(data_dir / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.ftruncate(file, file_bytes)
             os.posix_fallocate(file, 0, file_bytes)  # storing to a page that the disk cannot hold would be a SIGBUS
@@ -79,13 +79,13 @@ class Journal:
         self._map.close()
 
 
-def left_behind(data_dir: Path, token: bytes, committed: int) -> list[bytes]:
+def left_behind(data_dir: Path, token: bytes, committed: int, name: str = FILE) -> list[bytes]:
     """The rows of a log's journal that come after its last committed position, in order.
 
     Empty where there is no journal, or another log's; what was only half written is left out.
     """
     try:
-        content = (data_dir / FILE).read_bytes()
+        content = (data_dir / name).read_bytes()
     except OSError:
         return []
     if not content.startswith(MAGIC + token) or len(token) != TOKEN_BYTES:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import trio
 
+from ledger.log import worker_journals
 from ledger.log.api import Bodies, Commit, Conflict, Entry, Fold, LogClosed, Unusable
 from ledger.log.codec import PLAIN, decode_event, number, table_key
 from ledger.log.event import Change, Event, Guard
@@ -29,6 +30,7 @@ from ledger.log.journal import Journal, left_behind, new_token
 from ledger.log.lmdb_file import LmdbFile, LmdbRead
 from ledger.log.refold import Progress, bring_up_to_date, checkpoint
 from ledger.log.sequencer import OBJECTS, Batch, Sequencer, Waiter, check_new
+from ledger.log.worker_journals import Taken
 from ledger.log.writer import Writer
 
 BATCH_BYTES_MAX = 8 << 20
@@ -65,7 +67,8 @@ class LmdbEngine:
             self.file.close()
             raise
         self._journal: Journal | None = None  # from the first note on
-        self._committed = self._sequencer.position
+        self._workers: dict[str, Taken] = {}
+        self.committed = self._sequencer.position  # the last event that is on the disk
         self._listeners: list[Callable[[Sequence[Entry]], None]] = []
         self._counters: list[Callable[[int], None]] = []
         self._writer: Writer | None = None  # from the first append or note on
@@ -106,22 +109,62 @@ class LmdbEngine:
             return False
         batch, journal = self._open_batch, self._journal or self._open_journal()
         row = self._sequencer.note(batch, event)
-        kept = journal is not None and journal.put(batch.upto, row, self._committed)
+        kept = journal is not None and journal.put(batch.upto, row, self.committed)
         self._waiting_bytes += len(row)
+        self._note_queued()
+        return kept
+
+    def _note_queued(self) -> None:
+        batch = self._open_batch
         if batch.body_bytes > BATCH_BYTES_MAX or batch.events >= BATCH_EVENTS_MAX:
             self._close_batch()
         if self._full or not self._napping:
             self._go_on()
-        return kept
+
+    async def adopt(self, name: str) -> bytes:
+        """Takes over what the last worker of this name left in its journal; the token of the next one's. Durable."""
+        left = worker_journals.rows_left(self.data_dir, name, self._workers[name]) if name in self._workers else []
+        self._workers[name] = Taken(new_token(), 0)
+        self._note_rows(name, left)
+        if self._open_batch.events:
+            self._close_batch()
+        await self.drop({"meta": {worker_journals.key_of(name): self._workers[name].encode()}})
+        return self._workers[name].token
+
+    def take_in(self, name: str, rows: Sequence[bytes]) -> list[Event]:
+        """Queues the next events of a worker, rows as its journal has them; they are committed like notes.
+
+        Once `committed` has come to the position of the last one, the worker may forget them.
+        """
+        self._check_open()
+        token, upto = self._workers[name]
+        self._workers[name] = Taken(token, upto + len(rows))
+        events = self._note_rows(name, rows)
+        self._note_queued()
+        return events
+
+    def hurry(self) -> None:
+        """What is queued is committed now, without waiting for company."""
+        self._open_batch.hurried = self._open_batch.events > 0
+        self._go_on()
+
+    def _note_rows(self, name: str, rows: Sequence[bytes]) -> list[Event]:
+        events = [decode_event(0, row) for row in rows]
+        batch = self._open_batch
+        for event, row in zip(events, rows, strict=True):
+            self._sequencer.note_row(batch, event, row)
+            self._waiting_bytes += len(row)
+        if events:
+            batch.rows.setdefault("meta", {})[worker_journals.key_of(name)] = self._workers[name].encode()
+        return events
 
     async def noted(self) -> None:
         while self._counted and not self._closed:
             await self._commits.park()
         upto = self._sequencer.position
-        while self._committed < upto:
+        while self.committed < upto:
             self._check_open()
-            self._open_batch.hurried = self._open_batch.events > 0
-            self._go_on()
+            self.hurry()
             await self._commits.park()
 
     async def room(self) -> None:
@@ -254,7 +297,7 @@ class LmdbEngine:
                 self._fail(batch, error)
                 return
             self._sequencer.committed(batch)
-            self._committed = max(self._committed, batch.upto)
+            self.committed = max(self.committed, batch.upto)
             self._weigh()
             if not self._closed:
                 if self._counted and self._waiting_bytes <= 2 * WAITING_BYTES_MAX:
@@ -317,18 +360,24 @@ class LmdbEngine:
 
     def _take_over(self) -> bytes:
         """Appends the events that a killed process left in its journal, which makes it void; the token of the next."""
-        token, rows = self._left_behind()
+        with self.read() as read:
+            for name in worker_journals.stored(read):
+                worker_journals.wait_until_left(self.data_dir, name)
+        token, rows, workers = self._left_behind()
         self.taken_over = len(rows)
-        if token is not None and not rows:
+        if token is not None and not rows and not workers:
             return token
         batch, token = Batch(), new_token()
         for row in rows:
             self._sequencer.add(batch, decode_event(0, row))
         self._sequencer.finish(batch)
         batch.rows["meta"][JOURNAL_KEY] = token
+        batch.rows["meta"] |= {worker_journals.key_of(name): None for name in workers}
         self.file.write_rows(batch.rows)
         self.file.sync()
         self._sequencer.committed(batch)
+        for name in workers:
+            worker_journals.discard(self.data_dir, name)
         return token
 
     def _take_over_first(self) -> None:
@@ -340,11 +389,15 @@ class LmdbEngine:
             LmdbEngine(self.data_dir, self.folds, bodies=self.bodies).close()
         self.file = self._open_file()
 
-    def _left_behind(self) -> tuple[bytes | None, list[bytes]]:
-        """The token of this log's journal, and the rows in it that the log does not have."""
+    def _left_behind(self) -> tuple[bytes | None, list[bytes], list[str]]:
+        """The token of this log's journal, the rows in it and in those of workers that the log lacks, and the workers."""
         with self.read() as read:
             token = read.get("meta", JOURNAL_KEY)
-            return token, [] if token is None else left_behind(self.data_dir, token, read.last_position())
+            rows = [] if token is None else left_behind(self.data_dir, token, read.last_position())
+            workers = worker_journals.stored(read)
+        for name, taken in workers.items():
+            rows += worker_journals.rows_left(self.data_dir, name, taken)
+        return token, rows, list(workers)
 
     def _open_file(self) -> LmdbFile:
         tables = [table for fold in self.folds for table in fold.tables]

@@ -116,10 +116,7 @@ class Sequencer:
             return self._add(batch, without_surrogates(event), changes, guards, imported)
 
     def note(self, batch: Batch, event: Event) -> bytes:
-        """Puts an event without changes into the batch; its row.
-
-        It is the commonest thing a server does, so it is chained and folded later, together with others.
-        """
+        """Puts an event without changes into the batch; its row."""
         if event.position or event.revisions:
             event = event.at(0, ())
         try:
@@ -127,6 +124,14 @@ class Sequencer:
         except UnicodeEncodeError:
             event = without_surrogates(event)
             row = encode_event(event)
+        self.note_row(batch, event, row)
+        return row
+
+    def note_row(self, batch: Batch, event: Event, row: bytes) -> None:
+        """The same with the row given, as `encode_event` makes it.
+
+        It is the commonest thing a server does, so it is chained and folded later, together with others.
+        """
         event.position = batch.upto = self.position = self.position + 1
         batch.events += 1
         batch.body_bytes += len(row)
@@ -134,7 +139,6 @@ class Sequencer:
         batch.noted.append(event)
         if len(batch.noted) == NOTES_A_SLICE:
             self._settle(batch)
-        return row
 
     def _settle(self, batch: Batch) -> None:
         """Makes the rows of what was put into the open batch since the last time."""
@@ -181,7 +185,7 @@ class Sequencer:
     def finish(self, batch: Batch) -> None:
         """Completes the open batch's rows, with the head and the folds' checkpoints; nothing is put into it after that."""
         self._settle(batch)
-        batch.rows["meta"] = {HEAD_KEY: Head(self.revision, self.position, self.link).encode()}
+        batch.rows.setdefault("meta", {})[HEAD_KEY] = Head(self.revision, self.position, self.link).encode()
         rows = {version: dumps([version, self.position]) for version in {version for _, version in self._checkpoints}}
         batch.rows["checkpoints"] = {name: rows[version] for name, version in self._checkpoints}
 

@@ -29,6 +29,7 @@ class Body(NamedTuple):
 
     read: Callable[[], Awaitable[bytes]]
     length: int | None = None  # None: sent in chunks
+    when_asked: bool = False  # nothing is read or sent before the peer has said 100 Continue
 
 
 class Stale(Exception):
@@ -50,11 +51,13 @@ class Caller:
         Whoever is given an Exchange closes it. Raises CallFailed, and what reading the body raises.
         """
         repeatable = isinstance(body, bytes) or (body is None and method in REPEATABLE)
-        while repeatable and (kept := self._take(peer)) is not None:
+        while (repeatable or peer.socket) and (kept := self._take(peer)) is not None:
             try:
                 return await kept._started(method, target, headers, body)
-            except Stale:
+            except Stale as stale:
                 kept.abort()
+                if peer.socket:  # a process of our own ends no connection that is kept, unless it ends itself
+                    raise CallFailed(str(stale)) from None
             except BaseException:
                 kept.abort()
                 raise

@@ -11,7 +11,7 @@ from pathlib import Path
 import trio
 from cryptography import x509
 
-from ledger.outbound.refusal import CallFailed, Shown, dial_error, lookup_error, tls_error
+from ledger.outbound.refusal import CallFailed, NotSent, Shown, dial_error, lookup_error, tls_error
 
 DIAL_TIMEOUT_S = 30.0  # as kube-apiserver's dialers
 HANDSHAKE_TIMEOUT_S = 10.0
@@ -36,6 +36,7 @@ class Peer:
     host: str  # a name or an address
     port: int
     tls: Tls | None = None
+    socket: str = ""  # of a process of our own: the path of its Unix socket, and nothing else matters
 
     @property
     def authority(self) -> str:
@@ -93,6 +94,8 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
 
 async def dial(peer: Peer, contexts: Contexts) -> Stream:
     """An open connection, after its handshake. Raises CallFailed."""
+    if peer.socket:
+        return await _connect_here(peer.socket)
     address, tcp = await _connect(peer)
     if peer.tls is None:
         return tcp
@@ -116,6 +119,19 @@ def abort(stream: Stream) -> None:
     """Closes at once, without waiting for the other side to agree."""
     transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
     transport.socket.close()
+
+
+async def _connect_here(path: str) -> trio.SocketStream:
+    socket = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
+    try:
+        await socket.connect(path)
+    except OSError as error:
+        socket.close()
+        raise NotSent(f"dial unix {path}: {(error.strerror or '').lower()}") from None
+    except BaseException:
+        socket.close()
+        raise
+    return trio.SocketStream(socket)
 
 
 async def _connect(peer: Peer) -> tuple[str, trio.SocketStream]:

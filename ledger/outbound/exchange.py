@@ -10,7 +10,7 @@ import trio
 from ledger.apimachinery.http import PeerGone
 from ledger.outbound.caller import Body, Caller, Headers, Stale
 from ledger.outbound.dialing import Peer, Stream, abort
-from ledger.outbound.refusal import CallFailed
+from ledger.outbound.refusal import CallFailed, CannotBeSent
 
 HEAD_BYTES_MAX = 1024 * 1024
 READ_BYTES = 64 * 1024
@@ -29,6 +29,7 @@ class Exchange:
         self._over = self._closed = False
         self._early = b""  # came behind the head of a 101
         self._begun = False  # something of the answer has arrived
+        self._asked = trio.Event()  # for the body
 
     @property
     def length(self) -> int | None:
@@ -114,13 +115,19 @@ class Exchange:
             framing = [
                 ("Transfer-Encoding", "chunked") if body.length is None else ("Content-Length", str(body.length))
             ]
+            if body.when_asked:
+                framing.append(("Expect", "100-continue"))
         elif method in ("POST", "PUT", "PATCH"):
             framing = [("Content-Length", "0")]
         try:
-            request = h11.Request(method=method, target=target, headers=[*headers, *framing])
+            latin = [
+                (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
+                for name, value in (*headers, *framing)
+            ]
+            request = h11.Request(method=method, target=target, headers=latin)
             data = self._http.send(request)
         except h11.LocalProtocolError as error:
-            raise CallFailed(f"net/http: invalid request: {error}") from None
+            raise CannotBeSent(f"net/http: invalid request: {error}") from None
         if body is None:
             await self._send(data, h11.EndOfMessage())
             await self._receive_head()
@@ -140,6 +147,9 @@ class Exchange:
             nonlocal reading
             try:
                 await self._send(head, None)
+                if body.when_asked and not answered:
+                    with reading:
+                        await self._asked.wait()
                 while not answered:
                     reading = trio.CancelScope()  # a send must not be cut: that would end the connection
                     with reading:
@@ -190,6 +200,8 @@ class Exchange:
                 isinstance(event, h11.InformationalResponse) and event.status_code == 101
             ):
                 break
+            if isinstance(event, h11.InformationalResponse) and event.status_code == 100:
+                self._asked.set()
             if isinstance(event, h11.ConnectionClosed):
                 raise Stale("EOF")
         self.status = event.status_code

@@ -29,6 +29,14 @@ class CallFailed(Exception):
     """A call that brought no answer; the text is the reason in Go's words, without the URL."""
 
 
+class NotSent(CallFailed):
+    """The peer was never asked: it cannot be reached."""
+
+
+class CannotBeSent(NotSent):
+    """The request has no form in which it could be sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """The certificate a server showed, trusted or not."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,6 +24,7 @@ from ledger.controllers.loop import run as run_controllers
 from ledger.handlers.aggregation import Aggregation, unless_passed_on, with_aggregation
 from ledger.handlers.api import Api
 from ledger.handlers.encode import Encoder
+from ledger.handlers.health import Check
 from ledger.handlers.kubelets import Outside
 from ledger.handlers.metrics import Metrics
 from ledger.handlers.moments import Moments
@@ -76,6 +77,9 @@ class App:
     clock: Callable[[], int]
     started: trio.Event
     boot: Callable[[int], Any]
+    filters: ChainConfig
+    remotes: ApiServices  # requests to them are passed on
+    metrics: Metrics
     in_process: tuple[Callable[..., Any], ...] = ()  # what kube-apiserver itself runs; `nursery.start` them
     controllers: Sequence[Controller] = ()  # what kube-controller-manager would run, and those of kube-apiserver's own
 
@@ -106,8 +110,9 @@ def build(
     new_uid: Callable[[], str],
     new_suffix: Callable[[], str],
     draining: trio.Event,
+    more_to_be_ready: Mapping[str, Check] | None = None,
 ) -> App:
-    """The whole server but its sockets."""
+    """The whole server but its sockets. `more_to_be_ready`: checks of /readyz about what is not built here."""
     started = trio.Event()
     schemes = Schemes(store, builtin(config.runtime_config), definition_of)
     moments = Moments(store, schemes.now, schemes.at, schemes.latest)
@@ -130,7 +135,7 @@ def build(
     metrics = Metrics(gauges(store, schemes.now, in_flight.by_kind))
     store.engine.subscribe(metrics.committed)
     store.engine.subscribe_counts(metrics.counted)
-    checks = health(lambda: "", started.is_set, draining.is_set)
+    checks = health(lambda: "", started.is_set, draining.is_set, more_to_be_ready or {})
     extensions = _extensions(config, credentials, caller, cluster)
     remotes = followed(store, ApiServices(), API_SERVICES.group, (API_SERVICES.resource,))
     aggregation = Aggregation(remotes, extensions, config.read_only)
@@ -175,7 +180,21 @@ def build(
     ca_pem = credentials.ca.certificate.read_text()
     others = own_controllers(registry, schemes.now, new_uid, remotes, extensions, who.trust)
     others += controllers(config.controllers, registry, schemes.now, new_uid, sign, ca_pem)
-    return App(build_chain(handler, filters), store, schemes, flood, config, clock, started, boot, in_process, others)
+    return App(
+        build_chain(handler, filters),
+        store,
+        schemes,
+        flood,
+        config,
+        clock,
+        started,
+        boot,
+        filters,
+        remotes,
+        metrics,
+        in_process,
+        others,
+    )
 
 
 async def _boot(

@@ -44,6 +44,7 @@ class Config:
     durability: str = "strict"  # or relaxed: a power cut may lose the last moments (not for data you want back)
     kubeconfig: Path | None = None
     read_only: bool = False
+    workers: int = 1  # processes that answer reads; 1: this one answers everything
     shutdown_delay_duration_s: float = 0.0  # from the signal to the end of accepting; readyz fails meanwhile
     retain: Policy = field(default_factory=Policy)
     retain_imported: bool = False  # whether that goes for a log that an import made, as well

@@ -45,7 +45,9 @@ _HOOKS = [
 ]
 
 
-def health(log: Check, started: Callable[[], bool], draining: Callable[[], bool]) -> Health:
+def health(
+    log: Check, started: Callable[[], bool], draining: Callable[[], bool], more_to_be_ready: Mapping[str, Check]
+) -> Health:
     """`log` tells what is wrong with the store ("" when well)."""
 
     def well() -> str:
@@ -62,6 +64,7 @@ def health(log: Check, started: Callable[[], bool], draining: Callable[[], bool]
     }
     alive: dict[str, Check] = {"ping": well, "log": log, "loopback-serving-certificate": well, "etcd": log, **hooks}
     ready: dict[str, Check] = {
-        "ping": well, "log": log, "etcd": log, "etcd-readiness": log, "informer-sync": hook, **hooks, "shutdown": shutdown,
+        "ping": well, "log": log, "etcd": log, "etcd-readiness": log, "informer-sync": hook, **hooks, **more_to_be_ready,
+        "shutdown": shutdown,
     }  # fmt: skip
     return Health({"healthz": alive, "livez": alive, "readyz": ready})

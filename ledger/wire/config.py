@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import trio
@@ -14,6 +15,8 @@ class WireConfig:
     """Times in seconds, sizes in bytes. The defaults follow k8s.io/apiserver (secure_serving.go) where it has one."""
 
     bind: list[str] = field(default_factory=lambda: ["127.0.0.1:0"])  # host:port, [v6]:port, unix:PATH or fd://N
+    listening: Sequence[socket.socket] = ()  # sockets that listen already, instead of `bind`
+    courtesy: Callable[[int], bool] = lambda own: False  # having so many: whether to let others accept the next one
     certificate_file: str = ""  # PEM; without one the listener speaks plain HTTP
     key_file: str = ""
     client_ca_file: str = ""  # PEM; whose signature makes a client certificate an identity
@@ -49,6 +52,8 @@ class WireConfig:
 
 def open_sockets(config: WireConfig) -> list[tuple[socket.socket, bool]]:
     """The bound and listening sockets, each with whether it speaks TLS. Raises OSError when an address is taken."""
+    if config.listening:
+        return [(each, config.tls) for each in config.listening]
     hypercorn = Config()
     hypercorn.bind = list(config.bind)
     hypercorn.certfile = config.certificate_file or None

@@ -19,6 +19,8 @@ from ledger.wire.tls import TlsStream, tls_context
 ACCEPTS_BETWEEN_CHECKPOINTS = 64
 OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 OUT_OF_FILES_PAUSE_S = 0.1
+COURTESY_S = 0.002  # between looks whether others, that have fewer connections, have taken the next one
+COURTESY_TURNS = 8
 SWEEP_S = 1.0  # how late a connection's deadline may be noticed
 
 
@@ -71,7 +73,13 @@ async def _accept(listener: socket.socket, context: SSL.Context | None, wire: Wi
             await wait_readable(listener)
         except trio.ClosedResourceError:
             return  # the server drains
-        for _ in range(ACCEPTS_BETWEEN_CHECKPOINTS):
+        for _ in range(COURTESY_TURNS):
+            if not wire.config.courtesy(len(wire.connections)):
+                break
+            await trio.sleep(COURTESY_S)
+        for count in range(ACCEPTS_BETWEEN_CHECKPOINTS):
+            if count and wire.config.courtesy(len(wire.connections) + count):
+                break
             try:
                 accepted, address = listener.accept()
             except BlockingIOError:

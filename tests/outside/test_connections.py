@@ -105,8 +105,8 @@ class World:
         return response, found
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+@pytest.fixture(scope="module", params=[(), ("--workers", "2")], ids=["alone", "workers"])
+def world(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("outside")
     certificates = Certificates(folder)
     crt, key = certificates.files("client")
@@ -118,7 +118,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         Server(kubelet, "127.0.0.1", context) as node,
         Server(pod, where) as web,
         Server(pod, where, server_context(certificates, "stranger")) as secure,
-        Served(folder / "data", "--controllers", "none", *flags) as served,
+        Served(folder / "data", "--controllers", "none", *flags, *request.param) as served,
     ):
         world = World(served, node, web, secure)
         populate(world)

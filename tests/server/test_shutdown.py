@@ -16,6 +16,7 @@ import pytest
 from tests.served import Served
 
 RELAXED = ("--durability", "relaxed", "--controllers", "none")
+alone_and_with_workers = pytest.mark.parametrize("more", [(), ("--workers", "2")], ids=["alone", "workers"])
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 ENDS_WITHIN_S = 60
 DATA, HEADERS, RST_STREAM, GOAWAY = 0, 1, 3, 7
@@ -102,9 +103,12 @@ def ended(server: Served) -> tuple[int, str]:
     return server.process.returncode, errors
 
 
-def test_watches_end_cleanly_and_a_write_under_way_is_finished(tmp_path: Path, sockets: contextlib.ExitStack) -> None:
+@alone_and_with_workers
+def test_watches_end_cleanly_and_a_write_under_way_is_finished(
+    tmp_path: Path, sockets: contextlib.ExitStack, more: tuple[str, ...]
+) -> None:
     body = json.dumps({"metadata": {"name": "late"}}).encode()
-    with Served(tmp_path / "data", *RELAXED) as server:
+    with Served(tmp_path / "data", *RELAXED, *more) as server:
         peers = Peers(server, sockets)
         watch = peers.http1(f"GET {CONFIGMAPS}?watch=1&resourceVersion=0")
         until(watch, b"\r\n\r\n")
@@ -134,12 +138,13 @@ def test_watches_end_cleanly_and_a_write_under_way_is_finished(tmp_path: Path, s
         answer = rest(writer)
         assert answer.startswith(b"HTTP/1.1 201 ") and b"connection: close" in answer
         assert ended(server) == (0, "")
-    with Served(tmp_path / "data", *RELAXED) as server:
+    with Served(tmp_path / "data", *RELAXED, *more) as server:
         assert server.ask(f"GET {CONFIGMAPS}/late")[0] == 200
 
 
-def test_no_peer_can_hold_up_the_end(tmp_path: Path, sockets: contextlib.ExitStack) -> None:
-    with Served(tmp_path / "data", *RELAXED, "--shutdown-grace", "1s") as server:
+@alone_and_with_workers
+def test_no_peer_can_hold_up_the_end(tmp_path: Path, sockets: contextlib.ExitStack, more: tuple[str, ...]) -> None:
+    with Served(tmp_path / "data", *RELAXED, *more, "--shutdown-grace", "1s") as server:
         peers = Peers(server, sockets)
         filler = {"metadata": {"name": "big"}, "data": {"k": "v" * 1_000_000}}
         assert server.ask(f"POST {CONFIGMAPS}", filler)[0] == 201

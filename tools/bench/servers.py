@@ -143,11 +143,12 @@ class Server:
 
 class Ledger(Server):
     name = "ledger"
+    more_flags: tuple[str, ...] = ()
 
     def start(self) -> None:
         self.data_dir = self.folder / "data"
         self.ca = self.data_dir / "pki" / "ca.crt"
-        flags = f"--secure-port {self.port} --controllers none".split()
+        flags = [*f"--secure-port {self.port} --controllers none".split(), *self.more_flags]
         self.spawn(*LEDGER, "serve", "--data-dir", str(self.data_dir), "--token-auth-file", str(self.tokens), *flags)
 
     def disk(self) -> list[tuple[str, int, int]]:

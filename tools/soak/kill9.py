@@ -17,7 +17,9 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import os
 import random
+import signal
 import ssl
 import subprocess
 import sys
@@ -132,8 +134,8 @@ class Client(threading.Thread):
 
 
 class Soak:
-    def __init__(self, data_dir: Path, seed: int) -> None:
-        self.data_dir, self.seed = data_dir, seed
+    def __init__(self, data_dir: Path, seed: int, workers: int) -> None:
+        self.data_dir, self.seed, self.workers = data_dir, seed, workers
         self.left: dict[str, Data] = {}  # all rounds' objects
         self.position = 0  # of the last event checked
         self.totals: Counter[str] = Counter()
@@ -141,7 +143,7 @@ class Soak:
     def round(self, number: int) -> str:
         """One line that tells of it. Raises Finding."""
         chance = random.Random(f"{self.seed}/{number}")
-        command = [*SERVE, "--data-dir", str(self.data_dir), "--secure-port", "0"]
+        command = [*SERVE, "--data-dir", str(self.data_dir), "--secure-port", "0", "--workers", str(self.workers)]
         server = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
         try:
             port = port_of(server)
@@ -149,6 +151,9 @@ class Soak:
             for client in clients:
                 client.start()
             self.until_answered(clients, chance.randrange(*ANSWERS))
+            if self.workers > 1 and chance.random() < 0.7:
+                os.kill(chance.choice(children(server.pid)), signal.SIGKILL)
+                self.until_answered(clients, sum(one.answered.count() for one in clients) + chance.randrange(50))
         finally:
             server.kill()
             server.wait()
@@ -214,6 +219,12 @@ class Soak:
         return counts.total()
 
 
+def children(pid: int) -> list[int]:
+    """The worker processes."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(one) for task in tasks for one in (task / "children").read_text().split()]
+
+
 def port_of(server: subprocess.Popen[str]) -> int:
     """Where it listens, once it is ready."""
     assert server.stdout is not None
@@ -228,10 +239,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     parser.add_argument("--dir", type=Path, help="where to make the scratch data directory (default: the system's)")
+    parser.add_argument("--workers", type=int, default=1, help="as of ledger serve; one of them is often killed first")
     given = parser.parse_args()
     print(f"seed {given.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="ledger-kill9-", dir=given.dir) as scratch:
-        soak = Soak(Path(scratch) / "data", given.seed)
+        soak = Soak(Path(scratch) / "data", given.seed, given.workers)
         try:
             for number in range(1, given.rounds + 1):
                 print(soak.round(number), flush=True)
