@@ -35,6 +35,8 @@ USER, IMPERSONATED, SOURCE_IPS = 6, 8, 9  # places in an event's row
 BODIES = (23, 24, 27)  # of request and response, and the rest
 EVENT_BEGINS = b"\x98\x1d" + dumps(FORMAT)  # an array of 29
 NO_BODIES = dumps(b"") * 2
+UID_BEGINS = dumps(FORMAT) + b"\x78\x24"  # the rest of a change's row, behind its first byte: a text of 36 bytes
+VERSION_AT = 1 + len(UID_BEGINS) + 36
 EVENT_ENDS = dumps(1) + dumps(b"") + dumps([])
 TIMES = struct.Struct(">BQBQ")
 _EIGHT_BYTES = 0x1B  # how CBOR begins a number above 32 bits
@@ -260,6 +262,30 @@ def split_change(row: bytes) -> tuple[bytes, bytes | None, bytes]:
         return row[HEAD.size : body], None, row[body:]
     rest = body + body_bytes
     return row[HEAD.size : body], unpack(row[body:rest]), row[rest:]
+
+
+def text_item(text: str) -> bytes:
+    """A text as it stands in rows."""
+    return dumps(text)
+
+
+def packed_body(row: bytes, version: bytes) -> bytes:
+    """The body in a change's row as it lies there. KeyError of another version than `version`, a text item."""
+    _, _, _, key_bytes, body_bytes = HEAD.unpack_from(row)
+    body = HEAD.size + key_bytes
+    rest = body + body_bytes
+    if not (row.startswith(UID_BEGINS, rest + 1) and row.startswith(version, rest + VERSION_AT)):
+        written = decode_rest(row[rest:])[1]
+        if dumps(written) != version:
+            raise KeyError(written)
+    return row[body:rest]
+
+
+def changed_key_and_rest(row: bytes) -> tuple[bytes, bytes]:
+    """As `split_change`, of a change with a body, which stays packed."""
+    _, _, _, key_bytes, body_bytes = HEAD.unpack_from(row)
+    body = HEAD.size + key_bytes
+    return row[HEAD.size : body], row[body + body_bytes :]
 
 
 def changed_key(row: bytes) -> bytes:

@@ -38,15 +38,35 @@ def pack(body: bytes) -> bytes:
 def unpack(stored: bytes) -> bytes:
     if not stored.startswith(MAGIC):
         return stored
-    number = zstandard.get_frame_parameters(stored).dict_id
+    unpacker = _unpacker(zstandard.get_frame_parameters(stored).dict_id)
+    body: bytes = unpacker.decompress(stored, max_output_size=BODY_BYTES_MAX)
+    return body
+
+
+def unpack_all(stored: list[bytes]) -> list[bytes]:
+    """The same of many, which then takes half as long."""
+    packed: list[bytes | bytearray | memoryview] = [one for one in stored if one.startswith(MAGIC)]
+    if not packed:
+        return stored
+    try:
+        bodies = iter(_unpacker(LATEST).multi_decompress_to_buffer(packed))
+    except zstandard.ZstdError:  # one has another dictionary
+        return [unpack(one) for one in stored]
+    return [next(bodies).tobytes() if one.startswith(MAGIC) else one for one in stored]
+
+
+def unpacked_bytes(stored: bytes) -> int:
+    return zstandard.frame_content_size(stored) if stored.startswith(MAGIC) else len(stored)
+
+
+def _unpacker(number: int) -> zstandard.ZstdDecompressor:
     unpackers: dict[int, zstandard.ZstdDecompressor] | None = getattr(_own, "unpackers", None)
     if unpackers is None:
         unpackers = _own.unpackers = {}
     unpacker = unpackers.get(number)
     if unpacker is None:
         unpacker = unpackers[number] = zstandard.ZstdDecompressor(dict_data=_dictionary(number))
-    body: bytes = unpacker.decompress(stored, max_output_size=BODY_BYTES_MAX)
-    return body
+    return unpacker
 
 
 @cache

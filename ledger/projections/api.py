@@ -66,6 +66,13 @@ class Stored:
 Place = tuple[str, str]  # (namespace, name) of an object, after which a list goes on
 
 
+class Required(NamedTuple):
+    """A label or selectable field, with this value where one is given, that whoever selects wants of every object."""
+
+    name: str
+    value: str | None = None
+
+
 class Slice(NamedTuple):
     """A part of a list. `last`: the place after which the next part begins; None when there is no more."""
 
@@ -104,12 +111,12 @@ class View(Protocol):
         after: Place | None,
         selects: Callable[[Stored], bool],
         *,
-        required: bytes = b"",
+        required: Required | None = None,
         items_max: int = ...,
     ) -> Slice:
         """The objects `selects` chooses among the next 2,000, at most `items_max` of them.
 
-        `required`: what the header of each of them contains (see state.header_part); no others are decoded.
+        `required`: what each of them has; others are not decoded.
         """
         ...
 

@@ -42,10 +42,9 @@ class HistoryFold:
         return {}
 
 
-def version_bounds(encoded: bytes, upto: int) -> tuple[bytes, bytes]:
-    """The range of history keys of one object's revisions, `upto` included."""
-    start = table_key(encoded) + b"\0"
-    return start, start + number(upto + 1)
+def version_bounds(raw: bytes, upto: int) -> tuple[bytes, bytes]:
+    """The range of history keys of one object's revisions, `upto` included, by its table key."""
+    return raw + b"\0", b"%b\0%b" % (raw, number(upto + 1))
 
 
 def deletion_bounds(resource: GroupResource, after: int) -> tuple[bytes, bytes]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 
 from ledger.apimachinery.resource import GroupResource, Key
-from ledger.log.codec import changed_key, table_key
+from ledger.log.codec import changed_key, packed_body, table_key, text_item
+from ledger.log.packing import unpack_all, unpacked_bytes
 from ledger.log.rows import check_horizon
 from ledger.projections.api import Joined, Place, Stored
 from ledger.projections.history import DELETIONS, GONE, HISTORY, deletion_bounds, version_bounds
-from ledger.projections.state import TABLE, bounds, decode_changed, decode_stored, encoded_key
-from ledger.projections.view import OpenView
+from ledger.projections.state import TABLE, body_cuts, bounds, spliced
+from ledger.projections.view import SLICE_BYTES, OpenView, Row, place_of
+
+REVISION = struct.Struct(">Q")  # at the beginning of a row of the state
 
 FEW_CHANGES = 5000  # up to so many changes since, counting looks at them instead of at every object
 
@@ -29,12 +33,10 @@ class PastView(OpenView):
     def moment(self) -> int:
         return self.revision
 
-    def _as_written(self, start: bytes, stop: bytes, api_version: str, rows_max: int) -> Joined | None:
-        return None
-
     def get(self, key: Key) -> Stored | None:
         check_horizon(self.read, GroupResource(key.group, key.resource), self.revision)
-        return self._as_of(key.encode())
+        found = self._as_of(table_key(key.encode()))
+        return None if found is None else self._decoded(*found)
 
     def joined(
         self,
@@ -45,37 +47,71 @@ class PastView(OpenView):
         shown: Callable[[Stored], bytes],
         rows_max: int,
     ) -> Joined:
-        check_horizon(self.read, resource, self.revision)
+        check_horizon(self.read, resource, self.revision)  # slices that are kept do not ask
         return super().joined(resource, namespace, after, api_version, shown, rows_max)
 
-    def scan(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> Iterator[Stored]:
+    def _rows(self, resource: GroupResource, start: bytes, stop: bytes) -> Iterator[Row]:
         check_horizon(self.read, resource, self.revision)
-        start, stop = bounds(resource, namespace, after)
         deleted = self._deleted_since(resource, start, stop)
         due = next(deleted, None)
-        for raw, row in self.read.scan(TABLE, start, stop):
-            while due is not None and due[0] <= raw:
-                if due[0] != raw and (found := self._as_of(due[1])) is not None:
+        for key, row in self.read.scan_in_place(TABLE, start, stop):
+            raw = bytes(key)
+            while due is not None and due <= raw:
+                if due != raw and (found := self._as_of(due)) is not None:
                     yield found
                 due = next(deleted, None)
-            if int.from_bytes(row[:8], "big") <= self.revision:
-                yield decode_stored(raw, row, self.bodies)
-            elif (found := self._as_of(encoded_key(raw, row))) is not None:
+            if REVISION.unpack_from(row)[0] <= self.revision:
+                yield raw, row, b""
+            elif (found := self._as_of(raw)) is not None:
                 yield found
         while due is not None:
-            if (found := self._as_of(due[1])) is not None:
+            if (found := self._as_of(due)) is not None:
                 yield found
             due = next(deleted, None)
 
+    def _as_written(
+        self, resource: GroupResource, start: bytes, stop: bytes, api_version: str, rows_max: int
+    ) -> Joined | None:
+        """Bodies of the log are unpacked together, and never made into objects."""
+        cuts, version = body_cuts(api_version), text_item(api_version)
+        found: list[tuple[bytes | memoryview, bytes]] = []  # body, as the row has it, and revision
+        packed: list[bytes] = []
+        length, last = 0, None
+        previous: Row = b"", b"", b""
+        try:
+            for one in self._rows(resource, start, stop):
+                if length >= SLICE_BYTES or len(found) >= rows_max:
+                    last = place_of(*previous)
+                    break
+                previous = _, row, revision = one
+                if revision:
+                    packed.append(packed_body(bytes(row), version))
+                    found.append((b"", revision))
+                    length += unpacked_bytes(packed[-1])
+                else:
+                    found.append((row[cuts[cuts.head(row)]], b""))
+                    length += len(row)
+        except (KeyError, struct.error):
+            return None
+        unpacked = iter(unpack_all(packed))
+        parts: list[bytes | memoryview] = []
+        for body, revision in found:
+            parts.append(b",")
+            if revision:
+                parts += spliced(next(unpacked), int.from_bytes(revision, "big"))
+            else:
+                parts.append(body)
+        return Joined(b"".join(parts), len(found), last)
+
     def count(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> int:
         if self.read.head() - self.revision > FEW_CHANGES:
-            return sum(1 for _ in self.scan(resource, namespace, after))
+            return sum(1 for _ in self._rows(resource, *bounds(resource, namespace, after)))
         check_horizon(self.read, resource, self.revision)
         start, stop = bounds(resource, namespace, after)
         count = self.read.count(TABLE, start, stop)
-        for raw, encoded in self._touched_since(start, stop).items():
+        for raw in self._touched_since(start, stop):
             count -= self.read.get(TABLE, raw) is not None
-            count += self._as_of(encoded) is not None
+            count += self._as_of(raw) is not None
         return count
 
     def remaining(self, resource: GroupResource, namespace: str, after: Place | None) -> int | None:
@@ -84,29 +120,21 @@ class PastView(OpenView):
             return None
         return self.count(resource, namespace, after)
 
-    def _as_of(self, encoded: bytes) -> Stored | None:
-        found = self.read.last(HISTORY, *version_bounds(encoded, self.revision))
+    def _as_of(self, raw: bytes) -> Row | None:
+        """What an object was, by the log; None: it was not there."""
+        found = self.read.last(HISTORY, *version_bounds(raw, self.revision))
         if found is None or found[1] == GONE:
             return None
         revision = found[0][-8:]
         row = self.read.get("changes", revision)
-        return None if row is None else decode_changed(int.from_bytes(revision, "big"), row, self.bodies)
+        return None if row is None else (raw, row, revision)
 
-    def _touched_since(self, start: bytes, stop: bytes) -> dict[bytes, bytes]:
-        """Table key -> encoded key of the objects in a range that were changed in any way after the revision."""
-        found = {}
-        for _, row in self.read.change_rows(self.revision, self.read.head()):
-            encoded = changed_key(row)
-            raw = table_key(encoded)
-            if start <= raw < stop:
-                found[raw] = encoded
-        return found
+    def _touched_since(self, start: bytes, stop: bytes) -> set[bytes]:
+        """Table keys of the objects in a range that were changed in any way after the revision."""
+        rows = self.read.change_rows(self.revision, self.read.head())
+        return {raw for _, row in rows if start <= (raw := table_key(changed_key(row))) < stop}
 
-    def _deleted_since(self, resource: GroupResource, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """(table key, encoded key) of the objects deleted after the revision, each once, sorted by table key."""
-        found = {}
-        for _, encoded in self.read.scan(DELETIONS, *deletion_bounds(resource, self.revision)):
-            raw = table_key(encoded)
-            if start <= raw < stop:
-                found[raw] = encoded
-        return iter(sorted(found.items()))
+    def _deleted_since(self, resource: GroupResource, start: bytes, stop: bytes) -> Iterator[bytes]:
+        """Table keys of the objects deleted after the revision, each once, sorted."""
+        rows = self.read.scan(DELETIONS, *deletion_bounds(resource, self.revision))
+        return iter(sorted({raw for _, encoded in rows if start <= (raw := table_key(encoded)) < stop}))

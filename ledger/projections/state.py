@@ -17,9 +17,19 @@ import orjson
 
 from ledger.apimachinery.resource import GroupResource, Key
 from ledger.log.api import Bodies, Delete, Entry, Put
-from ledger.log.codec import BODY_PREFIX, LONG_KEY, PLAIN, decode_change, decode_rest, split_change, table_key
+from ledger.log.codec import (
+    BODY_PREFIX,
+    LONG_KEY,
+    PLAIN,
+    changed_key_and_rest,
+    decode_change,
+    decode_rest,
+    split_change,
+    table_key,
+    text_item,
+)
 from ledger.log.event import Change, Event
-from ledger.projections.api import Stored
+from ledger.projections.api import Required, Stored
 
 TABLE = "state"
 UID_BYTES = 36  # of a uid as Kubernetes makes them
@@ -54,15 +64,18 @@ def splice(body: bytes, revision: int) -> bytes:
 
     What stands before the uid (name, generateName, namespace) cannot hold a quote, so the first `"uid":"` is the one.
     """
+    return b"".join(spliced(body, revision))
+
+
+def spliced(body: bytes, revision: int) -> tuple[bytes | memoryview, ...]:
+    """The same in parts."""
     at = body.find(b'"uid":"', len(BODY_PREFIX), len(BODY_PREFIX) + 1024)
-    if at >= 0:
-        before = body[len(BODY_PREFIX) : at]
-        if b"{" not in before and b"}" not in before:
-            end = body.index(b'"', at + 7) + 1
-            return b"".join((body[:end], b',"resourceVersion":"', b"%d" % revision, b'"', body[end:]))
+    if at >= 0 and body.find(b"{", len(BODY_PREFIX), at) < 0 and body.find(b"}", len(BODY_PREFIX), at) < 0:
+        end = body.index(b'"', at + 7) + 1
+        return body[:end], b',"resourceVersion":"%d"' % revision, memoryview(body)[end:]
     rest = body[len(BODY_PREFIX) :]
     comma = b"" if rest.startswith(b"}") else b","
-    return b'%b"resourceVersion":"%d"%b%b' % (BODY_PREFIX, revision, comma, rest)
+    return BODY_PREFIX, b'"resourceVersion":"%d"' % revision, comma, rest
 
 
 @cache
@@ -122,20 +135,25 @@ class StoredRow(Stored):
 
 
 class ChangedRow(Stored):
-    """An object of the past, from a row of the log's changes; decoded in the same way."""
+    """An object of the past, from a row of the log's changes; decoded and unpacked in the same way."""
 
-    __slots__ = ("_key", "_rest")
+    __slots__ = ("_row",)
 
-    def __init__(self, revision: int, key: bytes, body: bytes, rest: bytes) -> None:
-        self.revision, self.body = revision, splice(body, revision)
-        self._key, self._rest = key, rest
+    def __init__(self, revision: int, row: bytes) -> None:
+        self.revision, self._row = revision, row
 
     def __getattr__(self, name: str) -> Any:
         """Called for what is not filled in yet."""
         if name not in Stored.__slots__:
             raise AttributeError(name)
-        self.key = Key.decode(self._key)
-        self.uid, self.api_version, self.kind, self.labels, self.fields = decode_rest(self._rest)[:5]
+        if name == "body":
+            body = split_change(self._row)[1]
+            assert body is not None
+            self.body = splice(body, self.revision)
+        else:
+            key, rest = changed_key_and_rest(self._row)
+            self.key = Key.decode(key)
+            self.uid, self.api_version, self.kind, self.labels, self.fields = decode_rest(rest)[:5]
         return getattr(self, name)
 
 
@@ -174,17 +192,31 @@ def decode_stored(key: bytes, row: bytes, bodies: Bodies = PLAIN) -> Stored:
     return stored
 
 
-def decode_changed(revision: int, row: bytes, bodies: Bodies = PLAIN) -> Stored | None:
-    """The object as a change left it; None when it deleted the object."""
-    if bodies is not PLAIN:
-        return stored_of(decode_change(revision, row, bodies))
-    key, body, rest = split_change(row)
-    return None if body is None else ChangedRow(revision, key, body, rest)
+def decode_changed(revision: int, row: bytes, bodies: Bodies = PLAIN) -> Stored:
+    """The object as a change left it that did not delete it."""
+    if bodies is PLAIN:
+        return ChangedRow(revision, row)
+    stored = stored_of(decode_change(revision, row, bodies))
+    assert stored is not None
+    return stored
 
 
-def header_part(name: str, value: str) -> bytes:
-    """What the header of an object contains whose label or field of this name has this value, and maybe others'."""
-    return orjson.dumps({name: value})[1:-1]
+def may_have(row: bytes | memoryview, revision: bytes, required: Required) -> bool:
+    """False: the object has not. `row` is of the state, or of the log's changes where `revision` is not empty."""
+    stored, changed = _required_bytes(required)
+    if revision:
+        return changed in bytes(row)
+    (header_bytes,) = HEADER_LENGTH.unpack_from(row, 8)
+    return stored in bytes(row[HEAD.size : HEAD.size + header_bytes])
+
+
+@lru_cache(256)
+def _required_bytes(required: Required) -> tuple[bytes, bytes]:
+    """As JSON in a header of the state, and as CBOR in a change."""
+    name, value = required
+    if value is None:
+        return orjson.dumps(name) + b":", text_item(name)
+    return orjson.dumps({name: value})[1:-1], text_item(name) + text_item(value)
 
 
 def bounds(resource: GroupResource, namespace: str, after: tuple[str, str] | None) -> tuple[bytes, bytes]:

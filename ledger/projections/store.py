@@ -165,7 +165,7 @@ class Store:
         if upto is not None:
             with self.read() as read:
                 check_horizon(read, GroupResource(key.group, key.resource), upto)
-        start, stop = version_bounds(key.encode(), self.head() if upto is None else upto)
+        start, stop = version_bounds(table_key(key.encode()), self.head() if upto is None else upto)
         while True:
             with self.read() as read:
                 found = []

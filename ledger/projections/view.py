@@ -11,24 +11,26 @@ from typing import Any, Self
 
 from ledger.apimachinery.resource import GroupResource, Key
 from ledger.log.api import Bodies, Read
-from ledger.log.codec import PLAIN, table_key
-from ledger.projections.api import Joined, Place, Slice, Stored, View
+from ledger.log.codec import PLAIN, changed_key, table_key
+from ledger.projections.api import Joined, Place, Required, Slice, Stored, View
 from ledger.projections.counts import Counts
 from ledger.projections.selections import Matches, Question, Selections
 from ledger.projections.slices import Range, Slices
-from ledger.projections.state import HEAD as ROW
 from ledger.projections.state import (
-    HEADER_LENGTH,
     TABLE,
     body_cuts,
     bounds,
+    decode_changed,
     decode_stored,
     encoded_key,
+    may_have,
 )
 
 SLICE_ROWS = 2000  # looked at in one read; some milliseconds
 SLICE_BYTES = 512 << 10  # of bodies, joined in one read
-NO_ROW = (memoryview(b""), memoryview(b""))
+
+# Table key; the row of the state, and b""; or the row of the log's changes, and its revision (8 bytes).
+Row = tuple[bytes, bytes | memoryview, bytes]
 
 
 class OpenView(View):
@@ -45,6 +47,10 @@ class OpenView(View):
     def __exit__(self, *how: Any) -> None:
         self.read.__exit__(*how)
 
+    def scan(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> Iterator[Stored]:
+        for raw, row, revision in self._rows(resource, *bounds(resource, namespace, after)):
+            yield self._decoded(raw, row, revision)
+
     def select(
         self,
         resource: GroupResource,
@@ -52,17 +58,19 @@ class OpenView(View):
         after: Place | None,
         selects: Callable[[Stored], bool],
         *,
-        required: bytes = b"",
+        required: Required | None = None,
         items_max: int = SLICE_ROWS,
     ) -> Slice:
         items: list[Stored] = []
-        last = after
-        for looked_at, stored in enumerate(self.scan(resource, namespace, after)):
+        previous: Row = b"", b"", b""
+        for looked_at, found in enumerate(self._rows(resource, *bounds(resource, namespace, after))):
             if looked_at == SLICE_ROWS or len(items) == items_max:
-                return Slice(items, last)
-            last = (stored.key.namespace, stored.key.name)
-            if selects(stored):
-                items.append(stored)
+                return Slice(items, place_of(*previous))
+            previous = found
+            if required is None or may_have(found[1], found[2], required):
+                stored = self._decoded(*found)
+                if selects(stored):
+                    items.append(stored)
         return Slice(items, None)
 
     def known(self, question: Question, matches: Matches) -> list[Key] | None:
@@ -91,18 +99,24 @@ class OpenView(View):
             length += len(bodies[-1])
         return Joined(b",".join(bodies), len(bodies) - 1, None)
 
+    def _decoded(self, raw: bytes, row: bytes | memoryview, revision: bytes) -> Stored:
+        if revision:
+            return decode_changed(int.from_bytes(revision, "big"), bytes(row), self.bodies)
+        return decode_stored(raw, bytes(row), self.bodies)
+
     def _slice(
         self, resource: GroupResource, namespace: str, after: Place | None, api_version: str, rows_max: int
     ) -> Joined | None:
         """As `joined`, where all bodies are written in that version; read only where it is not kept."""
         start, stop = bounds(resource, namespace, after)
         if self.slices is None:
-            return self._as_written(start, stop, api_version, rows_max)
+            return self._as_written(resource, start, stop, api_version, rows_max)
         whole = Range(resource, *bounds(resource, namespace, None), api_version, self.moment)
         found = self.slices.find(whole, start, self.revision, rows_max)
         if found is None:
             following = self.slices.following(whole, start)
-            found = self._as_written(start, stop if following is None else following.start, api_version, rows_max)
+            end = stop if following is None else following.start
+            found = self._as_written(resource, start, end, api_version, rows_max)
             if found is not None:
                 if found.last is None and following is not None:
                     found = found._replace(last=following.after)
@@ -118,7 +132,13 @@ class OpenView(View):
         """The revision of a past; 0: now."""
 
     @abstractmethod
-    def _as_written(self, start: bytes, stop: bytes, api_version: str, rows_max: int) -> Joined | None:
+    def _rows(self, resource: GroupResource, start: bytes, stop: bytes) -> Iterator[Row]:
+        """The objects in a range of the state's keys, sorted by them."""
+
+    @abstractmethod
+    def _as_written(
+        self, resource: GroupResource, start: bytes, stop: bytes, api_version: str, rows_max: int
+    ) -> Joined | None:
         """The bodies of the next objects in a range; None where one of them is not written in this version."""
 
 
@@ -147,42 +167,17 @@ class NowView(OpenView):
         row = self.read.get(TABLE, raw)
         return None if row is None else decode_stored(raw, row, self.bodies)
 
-    def scan(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> Iterator[Stored]:
-        bodies = self.bodies
-        for raw, row in self.read.scan(TABLE, *bounds(resource, namespace, after)):
-            yield decode_stored(raw, row, bodies)
-
-    def select(
-        self,
-        resource: GroupResource,
-        namespace: str,
-        after: Place | None,
-        selects: Callable[[Stored], bool],
-        *,
-        required: bytes = b"",
-        items_max: int = SLICE_ROWS,
-    ) -> Slice:
-        if not required:
-            return super().select(resource, namespace, after, selects, items_max=items_max)
-        items: list[Stored] = []
-        header_length = HEADER_LENGTH.unpack_from
-        previous = NO_ROW
-        rows = self.read.scan_in_place(TABLE, *bounds(resource, namespace, after))
-        for looked_at, (raw, row) in enumerate(rows):
-            if looked_at == SLICE_ROWS or len(items) == items_max:
-                return Slice(items, _place(*previous))
-            previous = raw, row
-            if required in bytes(row[ROW.size : ROW.size + header_length(row, 8)[0]]):
-                stored = decode_stored(bytes(raw), bytes(row), self.bodies)
-                if selects(stored):
-                    items.append(stored)
-        return Slice(items, None)
+    def _rows(self, resource: GroupResource, start: bytes, stop: bytes) -> Iterator[Row]:
+        for key, row in self.read.scan_in_place(TABLE, start, stop):
+            yield bytes(key), row, b""
 
     @property
     def moment(self) -> int:
         return 0
 
-    def _as_written(self, start: bytes, stop: bytes, api_version: str, rows_max: int) -> Joined | None:
+    def _as_written(
+        self, resource: GroupResource, start: bytes, stop: bytes, api_version: str, rows_max: int
+    ) -> Joined | None:
         """Without a step of Python for each object, and without a copy but the join."""
         cuts = body_cuts(api_version)
         rows, last = self.read.rows_in_place(TABLE, start, stop, rows_max, SLICE_BYTES)
@@ -191,7 +186,7 @@ class NowView(OpenView):
             joined = b",".join(chain((b"",), bodies))
         except (KeyError, struct.error):
             return None
-        return Joined(joined, len(rows), None if last is None else _place(last, rows[-1]))
+        return Joined(joined, len(rows), None if last is None else place_of(last, rows[-1], b""))
 
     def count(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> int:
         def counted() -> int:
@@ -203,6 +198,7 @@ class NowView(OpenView):
         return self.count(resource, namespace, after)
 
 
-def _place(raw: bytes | memoryview, row: memoryview) -> Place:
-    key = Key.decode(encoded_key(bytes(raw), bytes(row)))
+def place_of(raw: bytes, row: bytes | memoryview, revision: bytes) -> Place:
+    encoded = changed_key(bytes(row)) if revision else encoded_key(raw, bytes(row))
+    key = Key.decode(encoded)
     return key.namespace, key.name

@@ -21,9 +21,8 @@ from ledger.apimachinery.selectors import (
     parse_label_selector,
 )
 from ledger.apimachinery.status import StatusError, bad_request, too_large_resource_version
-from ledger.projections.api import Place, Stored, View
+from ledger.projections.api import Place, Required, Stored, View
 from ledger.projections.selections import KEYS_MAX, Question
-from ledger.projections.state import header_part
 from ledger.projections.store import Store
 from ledger.projections.view import SLICE_ROWS
 from ledger.registry.options import ListOptions, parse_revision
@@ -58,15 +57,18 @@ class Selection:
         return str(self.labels), str(self.fields)
 
     @property
-    def required(self) -> bytes:
-        """What the stored header of every object it selects contains; empty where nothing can be said."""
+    def required(self) -> Required | None:
+        """A label or field that every object has which this selects; None where nothing can be said."""
+        found = None
         for one in self.labels.requirements if self.labels is not None else ():
             if one.operator in ("=", "==", "in") and len(one.values) == 1:
-                return header_part(one.key, one.values[0])
+                return Required(one.key, one.values[0])
+            if one.operator in ("exists", "in"):
+                found = Required(one.key)
         for field in self.fields.requirements if self.fields is not None else ():
             if field.operator == "=" and field.value and not field.field.startswith("metadata."):
-                return header_part(field.field, field.value)
-        return b""
+                return Required(field.field, field.value)
+        return found
 
 
 EVERYTHING = Selection(None, None)

@@ -10,12 +10,14 @@ from importlib.resources import files
 
 import orjson
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.log import packing
 from ledger.log.codec import HEAD, decode_change, decode_event, encode_change, encode_event
 from ledger.log.event import Change
-from ledger.log.packing import LATEST, MAGIC, pack, unpack
+from ledger.log.packing import LATEST, MAGIC, pack, unpack, unpack_all, unpacked_bytes
 from tests.log.samples import event, key, put
 from tests.served import REPOSITORY
 
@@ -33,6 +35,22 @@ def test_any_body_comes_out_as_it_went_in(body: bytes) -> None:
     for one in (body, MAGIC + body, b'{"metadata":{' + body):
         assert unpack(pack(one)) == one
         assert len(pack(one)) <= len(one) or one.startswith(MAGIC)
+
+
+@given(st.lists(st.binary(max_size=300).map(lambda some: some * 20) | st.binary(max_size=50), max_size=9))
+def test_many_are_unpacked_as_one_is(bodies: list[bytes]) -> None:
+    packed = [pack(body) for body in bodies]
+    assert unpack_all(packed) == bodies
+    assert [unpacked_bytes(one) for one in packed] == list(map(len, bodies))
+
+
+def test_bodies_packed_with_several_dictionaries_are_unpacked_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    bodies = [b"words and words " * 100, b"other words, " * 100]
+    another = zstandard.train_dictionary(4096, [bytes([one]) * 30 + bodies[1] for one in range(100)], dict_id=77)
+    packed = [pack(bodies[0]), zstandard.ZstdCompressor(dict_data=another).compress(bodies[1])]
+    latest = packing._dictionary(LATEST)
+    monkeypatch.setattr(packing, "_dictionary", {LATEST: latest, 77: another}.__getitem__)
+    assert unpack_all(packed) == bodies
 
 
 def test_objects_as_clusters_have_them_shrink_to_a_fifth() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from ledger.apimachinery.resource import GroupResource, Key
 from ledger.log.event import Change
-from ledger.projections.api import FutureRevision, Stored
+from ledger.projections.api import FutureRevision, Required, Stored
 from ledger.projections.state import splice
 from ledger.projections.store import Store
 from tests.log.samples import CONFIGMAPS, event, gone, in_trio, key, put
@@ -199,7 +199,9 @@ async def test_every_past_state_is_what_it_was(
             where = {"namespace": chance.choice(["a", "b"]), "resource": chance.choice(["configmaps", "secrets"])}
             name = chance.choice("pqrstuv")
             exists = key(name, **where) in model.states[-1]
-            change = gone(name, **where) if exists and chance.random() < 0.4 else put(name, str(number), **where)
+            labels = {label: chance.choice("xy") for label in ("app", "tier") if chance.random() < 0.5}
+            made = put(name, str(number) + "z" * chance.choice([0, 300]), labels=labels, **where)
+            change = gone(name, **where) if exists and chance.random() < 0.4 else made
             await store.append(event(number), [change])
             model.apply(change)
         for revision in chance.sample(range(301), 40):
@@ -217,3 +219,13 @@ async def test_every_past_state_is_what_it_was(
                         }
                         for known, one in found.items():
                             assert view.get(known) == one
+                        for wanted in (Required("app"), Required("app", "x"), Required("ap"), Required("app", "z")):
+
+                            def selects(one: Stored, wanted: Required = wanted) -> bool:
+                                there = one.labels.get(wanted.name)
+                                return there is not None and wanted.value in (None, there)
+
+                            selected = view.select(
+                                GroupResource("", resource), namespace, None, selects, required=wanted
+                            )
+                            assert selected.items == [one for one in found.values() if selects(one)]
