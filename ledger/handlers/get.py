@@ -8,6 +8,7 @@ from ledger.handlers.api import Api
 from ledger.registry.conversions import NoConversion, undecodable
 from ledger.registry.options import get_resource_version, parse_revision, query_of
 from ledger.registry.registry import Call
+from ledger.scheme.conversion import by_webhook
 
 
 async def get(api: Api, call: Call, revision: int | None = None) -> Response:
@@ -26,6 +27,6 @@ async def get(api: Api, call: Call, revision: int | None = None) -> Response:
     if stored is None:
         raise not_found(call.definition.group_resource, call.name)
     try:
-        return await api.one(call, stored)
+        return await api.one(call, stored) if by_webhook(call.definition) else api.encoder.one(call, stored)
     except NoConversion as why:
         raise undecodable(stored, why) from None

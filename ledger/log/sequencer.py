@@ -142,16 +142,17 @@ class Sequencer:
 
     def _settle(self, batch: Batch) -> None:
         """Makes the rows of what was put into the open batch since the last time."""
-        rows = batch.rows
+        rows, reached = batch.rows, self.link
         events = rows.setdefault("events", {})
         position = self.position - len(batch.unchained)
         for event_row, hashes in batch.unchained:
             position += 1
             event_digest = digest_of(event_row, hashes)
-            self.link = link(self.link, event_digest)
-            events[number(position)] = event_digest + event_row
+            reached = link(reached, event_digest)
+            events[position.to_bytes(8, "big")] = event_digest + event_row
             if position % SEGMENT == 0:
-                rows.setdefault("chain", {})[number(position)] = self.link
+                rows.setdefault("chain", {})[number(position)] = reached
+        self.link = reached
         for fold in self.folds:
             for table, puts in fold.of_notes(batch.noted).items():
                 rows.setdefault(table, {}).update(puts)

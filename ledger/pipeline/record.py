@@ -53,7 +53,11 @@ def with_recorder(handler: Handler, recorder: Recorder) -> Handler:
         request.audit_id = request.headers.get("audit-id") or recorder.new_audit_id()
         try:
             await recorder.room()
-            response, why = await _answer(handler, request, recorder.encode_status)
+            try:
+                response = await handler(request)
+                why = _NOTHING if response.status < 400 else _Why("", _plain_text(response))
+            except Exception as error:
+                response, why = _answer_to(request, error, recorder.encode_status)
         except BaseException:  # cancelled: every Exception has an answer
             _close(recorder, request, CLIENT_GONE, _Why("", "the client went away before it was answered"))
             raise
@@ -72,21 +76,22 @@ class _Why(NamedTuple):
     message: str = ""
 
 
-async def _answer(handler: Handler, request: Request, encode_status: EncodeStatus) -> tuple[Response, _Why]:
-    try:
+_NOTHING = _Why()
+
+
+def _answer_to(request: Request, error: Exception, encode_status: EncodeStatus) -> tuple[Response, _Why]:
+    """What a request is answered that a filter or handler ended by raising."""
+    if not isinstance(error, StatusError):  # a bug in a filter outside PanicRecovery
         try:
-            response = await handler(request)
-        except StatusError:
-            raise
-        except Exception as error:  # a bug in a filter outside PanicRecovery
             response = answer_to_bug(request, error)
-    except StatusError as refusal:
-        response = encode_status(request, refusal)
-        retry_after = (refusal.details or {}).get("retryAfterSeconds")
-        if retry_after:
-            response.headers.append(("retry-after", str(retry_after)))
-        return response, _Why(refusal.reason, refusal.message)
-    return response, _Why("", _plain_text(response) if response.status >= 400 else "")
+            return response, _Why("", _plain_text(response))
+        except StatusError as refusal:
+            error = refusal
+    response = encode_status(request, error)
+    retry_after = (error.details or {}).get("retryAfterSeconds")
+    if retry_after:
+        response.headers.append(("retry-after", str(retry_after)))
+    return response, _Why(error.reason, error.message)
 
 
 def _plain_text(response: Response) -> str:

@@ -198,13 +198,14 @@ class Http1:
         await tunnel(Tunnel(self.stream, bytes(self.buffer)))
 
     def _whole(self, line: RequestLine, response: Response, keep: bool) -> bytes:
+        bare = answers.has_no_body(line.method, response.status)
         return answers.http1_head(
             response.status,
             response.headers,
-            length=answers.length_of(response, line.method),
+            length=answers.length_of(response, line.method) if bare else len(response.body),
             chunked=False,
-            connection=connection_option(keep, line.minor),
-            body=b"" if answers.has_no_body(line.method, response.status) else response.body,
+            connection="" if keep and line.minor else connection_option(keep, line.minor),
+            body=b"" if bare else response.body,
         )
 
     async def _refuse(self, malformed: Malformed) -> None:

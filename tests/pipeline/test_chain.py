@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import trio
 import trio.testing
@@ -27,6 +29,13 @@ from tests.pipeline.requests import (
 )
 
 
+def failing(error: Exception) -> Callable[[Request], bool]:
+    def fail(request: Request) -> bool:
+        raise error
+
+    return fail
+
+
 @pytest.mark.parametrize(
     "why, handler, changes, code, reason, stage",
     [
@@ -38,6 +47,9 @@ from tests.pipeline.requests import (
         ("a bug", raising(KeyError("spec")), {}, 500, "", "Panic"),
         ("a Status in a group", raising(ExceptionGroup("", [status.unauthorized()])), {}, 401, "Unauthorized", "ResponseComplete"),
         ("a bug in a group", raising(ExceptionGroup("", [status.unauthorized(), KeyError()])), {}, 500, "", "Panic"),
+        ("a bug outside PanicRecovery", ok, {"answers_at_once": failing(KeyError("spec"))}, 500, "", "Panic"),
+        ("a Status outside it", ok, {"answers_at_once": failing(status.unauthorized())}, 401, "Unauthorized", "ResponseComplete"),
+        ("in a group", ok, {"answers_at_once": failing(ExceptionGroup("", [status.unauthorized()]))}, 401, "Unauthorized", "ResponseComplete"),
     ],
 )  # fmt: skip
 def test_every_way_out_leaves_one_event(
