@@ -27,7 +27,7 @@ from ledger.log.api import Entry
 
 GROUP = "rbac.authorization.k8s.io"
 _REMEMBERED_MAX = 4096
-_DECISIONS_MAX = 8192
+_DECISIONS_MAX = 2048
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from ledger.registry.options import boolean, query_of
 from ledger.registry.registry import Call
 from ledger.scheme.scheme import Scheme
 
-ROUTES_MAX = 4096  # remembered
+ROUTES_MAX = 2048  # remembered
 Verb = Callable[[Api, Call], Awaitable[Response]]
 WRITES: Mapping[str, Verb] = {
     "create": create,

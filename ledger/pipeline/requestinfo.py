@@ -25,7 +25,7 @@ from ledger.pipeline.answers import internal_error
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _PATH_VERBS = frozenset({"proxy", "watch"})  # /api/v1/watch/..., from before ?watch=
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
-_CACHE_ENTRIES = 4096
+_CACHE_ENTRIES = 2048
 
 
 class UnknownRequest(Exception):

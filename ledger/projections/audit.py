@@ -25,7 +25,7 @@ TABLE = "audit"
 SEGMENT_BITS = 12
 PLACE = (1 << SEGMENT_BITS) - 1
 AUDIT_ID_BYTES = 10
-REMEMBERED_MAX = 4096  # users, objects
+REMEMBERED_MAX = 2048  # users, objects
 
 USER, OBJECT, AUDIT_ID = b"u", b"o", b"i"
 TIME = b"t"  # when it was answered

@@ -27,8 +27,8 @@ from ledger.log.rows import check_horizon
 from ledger.projections.api import Stored
 from ledger.projections.state import stored_of
 
-RING_ITEMS = 4096
-RING_BYTES = 16 << 20
+RING_ITEMS = 1024  # half a second of a busy server; who is further behind reads the log
+RING_BYTES = 4 << 20
 SLICE_CHANGES = 2000  # of the log, looked at in one go by a watcher that is behind
 SLICE_BYTES = 4 << 20
 PUSHES_A_TURN = 64  # before other tasks have their turn: half a millisecond
@@ -109,7 +109,7 @@ class Ring:
         self.items.append(item)
         self.revisions.append(item.revision)
         self.body_bytes += len(item.change.body or b"")
-        if len(self.items) > 2 * RING_ITEMS or self.body_bytes > 2 * RING_BYTES:
+        if len(self.items) > RING_ITEMS * 5 // 4 or self.body_bytes > RING_BYTES * 5 // 4:
             self._trim()
 
     @property

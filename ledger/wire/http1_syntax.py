@@ -25,7 +25,7 @@ PATH_BYTES_MAX = 32 * 1024
 FIELDS_MAX = 10_000  # of one header
 CHUNK_LINE_BYTES_MAX = 1024  # a chunk's size with its extensions
 TRAILER_BYTES_MAX = 8 * 1024
-LINES_MAX = 4096  # request lines remembered, as clients ask for the same again and again
+LINES_MAX = 2048  # request lines remembered, as clients ask for the same again and again
 LINE_BYTES_MAX = 512  # of one of them
 
 
