@@ -16,7 +16,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -56,10 +56,16 @@ class Credentials:
 
 
 def ensure_credentials(
-    directory: Path, *, service_ip: str = "10.0.0.1", names: Sequence[str] = (), now: datetime | None = None
+    directory: Path,
+    *,
+    service_ip: str = "10.0.0.1",
+    names: Sequence[str] = (),
+    now: datetime | None = None,
+    key_ahead: Callable[[], bytes] | None = None,
 ) -> Credentials:
     """Makes in `directory` what is missing there. `names` are further DNS names or addresses the server answers to.
 
+    `key_ahead` waits for a service account key that somebody is making already; b"" when that failed.
     Raises OSError when the directory cannot be written, ValueError for a file in it that is no certificate or key.
     """
     moment = now or datetime.now(UTC)
@@ -85,8 +91,13 @@ def ensure_credentials(
         _write_pair(proxy, *_make_leaf(proxy_ca_certificate, proxy_ca_key, subject, usage, moment, []))
     service_account_key = directory / "sa.key"
     if not service_account_key.exists():
-        _write(service_account_key, _key_pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)))
+        _write(service_account_key, (key_ahead and key_ahead()) or new_service_account_key())
     return Credentials(ca, serving, admin, service_account_key, proxy_ca, proxy)
+
+
+def new_service_account_key() -> bytes:
+    """PEM. RSA, which every verifier of tokens knows."""
+    return _key_pem(rsa.generate_private_key(public_exponent=65537, key_size=2048))
 
 
 def serving_names(service_ip: str, names: Sequence[str] = ()) -> list[str]:

@@ -25,6 +25,7 @@ from ledger.cli.arguments import (
 )
 from ledger.cli.retention import add_retention_flags, is_chosen, policy_of
 from ledger.scheme.runtime_config import RuntimeConfig
+from ledger.server.ahead import service_account_key_ahead
 from ledger.server.config import ADDRESS_TYPES, Config
 from ledger.server.controllers import CONTROLLERS
 from ledger.server.plugins import PLUGIN_NAMES
@@ -46,10 +47,11 @@ def main(argv: list[str]) -> int:
     """0 after an orderly end; 1 when the server cannot start or goes on no longer; 2 for a wrong command line."""
     gc.disable()  # nothing that is loaded and made until the server is ready is garbage; it turns this on again
     config = parse(argv)
+    key_ahead = service_account_key_ahead(config.data_dir)
     from ledger.server.serve import StartError, run
 
     try:
-        run(config, lambda url, kubeconfig: _announce(url, kubeconfig, config), _progress())
+        run(config, lambda url, kubeconfig: _announce(url, kubeconfig, config), _progress(), key_ahead)
     except StartError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

@@ -14,6 +14,7 @@ import trio
 from ledger.auth.certificates import Credentials, ensure_credentials
 from ledger.auth.jwt import load_private_key
 from ledger.log.resident import give_back_program
+from ledger.server.ahead import MakeKey
 from ledger.server.config import Config
 from ledger.server.network import service_ip
 from ledger.wire.config import WireConfig
@@ -72,11 +73,12 @@ def new_suffix() -> str:
     return "".join(random.choices(_SUFFIX_ALPHABET, k=5))
 
 
-def credentials_of(config: Config) -> Credentials:
+def credentials_of(config: Config, key_ahead: MakeKey | None = None) -> Credentials:
     names = [] if config.bind_address in ("0.0.0.0", "::") else [config.bind_address]
     directory = config.data_dir / "pki"
     try:
-        found = ensure_credentials(directory, service_ip=service_ip(config.service_cluster_ip_range), names=names)
+        address = service_ip(config.service_cluster_ip_range)
+        found = ensure_credentials(directory, service_ip=address, names=names, key_ahead=key_ahead)
     except OSError as error:
         raise StartError(f"cannot write {directory}: {error.strerror}") from None
     except ValueError as error:

@@ -18,6 +18,7 @@ from ledger.log.api import Unusable
 from ledger.log.lmdb_engine import LmdbEngine
 from ledger.log.refold import Progress
 from ledger.projections.store import Store
+from ledger.server.ahead import MakeKey
 from ledger.server.app import build
 from ledger.server.config import Config
 from ledger.server.front import Alone, Front
@@ -40,17 +41,18 @@ __all__ = ["StartError", "Uids", "new_suffix", "new_uid", "now_us", "run"]
 Announce = Callable[[str, Path], None]
 
 
-def run(config: Config, announce: Announce, progress: Progress | None = None) -> None:
+def run(config: Config, announce: Announce, progress: Progress | None = None, key_ahead: MakeKey | None = None) -> None:
     """Serves until SIGTERM or SIGINT. `announce` is told the URL and the admin's kubeconfig once it is ready.
 
-    `progress` is told about events folded again, where a projection needs that. Raises StartError.
+    `progress` is told about events folded again, where a projection needs that. `key_ahead`: see ahead.py. Raises
+    StartError.
     """
     allow_many_files()
     # The writer thread gives the interpreter back after every row; it must not wait 5 ms to get it again.
     sys.setswitchinterval(0.0005)
     refused = ""
     try:
-        trio.run(_main, config, announce, progress)
+        trio.run(_main, config, announce, progress, key_ahead)
     except* (StartError, Unusable, BadTokenFile, BadWebhookConfig, OSError) as group:
         refused = _line(group)  # what is raised in here comes out in a group, before Python 3.11.4
     if refused:
@@ -66,11 +68,11 @@ def _line(group: BaseExceptionGroup[BaseException]) -> str:
     return str(error)
 
 
-async def _main(config: Config, announce: Announce, progress: Progress | None) -> None:
+async def _main(config: Config, announce: Announce, progress: Progress | None, key_ahead: MakeKey | None) -> None:
     # The store comes first: it makes sure that the directory is ours before anything is written there.
     store = Store.open(config.data_dir, durability=config.durability, read_only=config.read_only, progress=progress)
     with store:
-        credentials = credentials_of(config)
+        credentials = credentials_of(config, key_ahead)
         told = trio.Event()
         front = _front(config, wire_config(config, credentials, trio.Event()), store)
         app = build(
