@@ -16,7 +16,7 @@ from ledger.apimachinery import fieldset
 from ledger.apimachinery.field import quoted
 from ledger.apimachinery.fieldmerge import check, merge, remove
 from ledger.apimachinery.fieldset import FieldSet, Filter
-from ledger.apimachinery.fieldtypes import Type, TypeMismatch
+from ledger.apimachinery.fieldtypes import Type, TypeMismatch, compiled
 from ledger.apimachinery.fieldwalk import compare, field_set, with_named_fields
 from ledger.apimachinery.managedentries import (
     BadManagedFields,
@@ -69,7 +69,7 @@ def apply(
     if given != kind:
         raise bad_request(f"invalid object type: {_kind_text(given)}")
     managed = _decode(live)
-    context = Context(schema, kind.api_version, reset, convert)
+    context = Context(compiled(schema), kind.api_version, reset, convert)
     before = without_managed_fields(live or {})
     if not managed and live is not None:
         first = ManagerKey.of(BEFORE_FIRST_APPLY, "Update", kind.api_version, subresource)

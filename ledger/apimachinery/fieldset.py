@@ -62,36 +62,54 @@ def difference(left: FieldSet, right: FieldSet) -> FieldSet:
     """Members of `left` that are not members of `right`. What is below a member of `right` stays."""
     if not left or not right:
         return left
+    return _difference(_children(left), right) or {}
+
+
+def _difference(left: FieldSet, right: FieldSet) -> FieldSet | None:
+    """What is left below a path under which both have something; None: nothing, not even the path."""
     result: FieldSet = {}
     for element, below in left.items():
-        if element == _MARK:
-            continue
         theirs = right.get(element)
         if theirs is None:
             result[element] = below
         elif not below:
             if not is_member(theirs):
                 result[element] = MEMBER
+        elif not theirs:
+            if children := _children(below):
+                result[element] = children
         elif below is not theirs:  # of the same set nothing is left
-            member = is_member(below) and not is_member(theirs)
-            _put(result, element, member, difference(_children(below), _children(theirs)))
-    return result
+            deeper = _difference(below, theirs)
+            if deeper is not None:
+                result[element] = deeper
+    return _unmarked(result) if result else None
 
 
 def intersection(left: FieldSet, right: FieldSet) -> FieldSet:
     if not left or not right:
         return {}
+    return _intersection(_children(left), right) or {}
+
+
+def _intersection(left: FieldSet, right: FieldSet) -> FieldSet | None:
+    """What both have below a path under which both have something; None: nothing, not even the path."""
     result: FieldSet = {}
     for element, below in left.items():
-        theirs = None if element == _MARK else right.get(element)
+        theirs = right.get(element)
         if theirs is None:
             continue
-        member = is_member(below) and is_member(theirs)
         if below and theirs:
-            _put(result, element, member, intersection(_children(below), _children(theirs)))
-        elif member:
+            deeper = _intersection(below, theirs)
+            if deeper is not None:
+                result[element] = deeper
+        elif is_member(below) and is_member(theirs):
             result[element] = MEMBER
-    return result
+    return _unmarked(result) if result else None
+
+
+def _unmarked(below: FieldSet) -> FieldSet:
+    """The one form of a member that has nothing below it."""
+    return MEMBER if len(below) == 1 and _MARK in below else below
 
 
 def recursive_difference(left: FieldSet, right: FieldSet) -> FieldSet:

@@ -6,7 +6,6 @@ used. A type may be several things at once (an untyped value is a scalar, a list
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 from ledger.apimachinery import fieldset
@@ -58,11 +57,6 @@ class Type:
             return "scalar"
         return "map" if self.map_type else "scalar" if self.scalar else "list"
 
-    @property
-    def several(self) -> bool:
-        """Whether the value decides what it is."""
-        return bool(self.scalar) + (self.list_type is not None) + (self.map_type is not None) > 1
-
 
 def _untyped(nested_maps_apart: bool) -> Type:
     """Values without a schema: lists are one piece; maps too, or (deduced) their entries are owned one by one."""
@@ -83,27 +77,22 @@ DEDUCED = _untyped(nested_maps_apart=True)
 
 def compiled(schema: Schema | None) -> Type:
     """The type of a whole object; without a schema everything is deduced from the values."""
-    return DEDUCED if schema is None else _compiled(_Identity(schema))
+    if schema is None:
+        return DEDUCED
+    known = _compiled.get(id(schema))
+    return known[1] if known is not None else _compile(schema)
 
 
-class _Identity:
-    """A cache key that is the schema dict itself, not what it holds."""
-
-    __slots__ = ("schema",)
-
-    def __init__(self, schema: Schema) -> None:
-        self.schema = schema
-
-    def __hash__(self) -> int:
-        return id(self.schema)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Identity) and other.schema is self.schema
+_COMPILED_MAX = 1024
+_compiled: dict[int, tuple[Schema, Type]] = {}  # by the schema's id, which is its own as long as it is here
 
 
-@functools.lru_cache(maxsize=1024)
-def _compiled(root: _Identity) -> Type:
-    return _Compiler(root.schema).type(root.schema, preserve=False)
+def _compile(schema: Schema) -> Type:
+    if len(_compiled) >= _COMPILED_MAX:
+        _compiled.clear()
+    made = _Compiler(schema).type(schema, preserve=False)
+    _compiled[id(schema)] = schema, made
+    return made
 
 
 class _Compiler:

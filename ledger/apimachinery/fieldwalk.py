@@ -112,13 +112,17 @@ def _compare(old: Any, new: Any, made: Type) -> _Difference:
         return _compare_as(made.kind(old), old, new, made)
     if old is ABSENT:
         return None, None, _gained(new, made)
-    if old == new:
-        return _SAME
-    kind = made.kind(new)
-    if not made.several or made.kind(old) == kind:
+    return _SAME if old == new else _compare_unequal(old, new, made)
+
+
+def _compare_unequal(old: Any, new: Any, made: Type) -> _Difference:
+    if type(old) in _LEAVES and type(new) in _LEAVES:
+        return _MODIFIED
+    kind, was = made.kind(new), made.kind(old)
+    if was == kind:
         return _compare_as(kind, old, new, made)
     # What it was is gone and what it is has come; both count.
-    return _joined(_compare_as(made.kind(old), old, new, made), _compare_as(kind, old, new, made))
+    return _joined(_compare_as(was, old, new, made), _compare_as(kind, old, new, made))
 
 
 def _gained(value: Any, made: Type) -> FieldSet:
@@ -128,13 +132,19 @@ def _gained(value: Any, made: Type) -> FieldSet:
         whole = made.map_type
         if whole is not None and not whole.atomic:
             fields, other = whole.fields, whole.element or DEDUCED
-            below = {f"f:{name}": _gained(member, fields.get(name, other)) for name, member in value.items()}
+            below = {
+                f"f:{name}": MEMBER if type(member) in _LEAVES else _gained(member, fields.get(name, other))
+                for name, member in value.items()
+            }
     elif isinstance(value, list):
         listed = made.list_type
         if listed is not None and listed.associative:
             for element, items in _by_element(value, listed).items():
                 below[element] = _gained(items[0], listed.element) if len(items) == 1 else MEMBER
     return {**_MARKED, **below} if below else MEMBER
+
+
+_LEAVES = frozenset({str, int, bool})  # most values that have nothing below them
 
 
 def _compare_as(kind: str, old: Any, new: Any, made: Type) -> _Difference:
@@ -166,52 +176,50 @@ def _leaf(old: Any, new: Any) -> _Difference:
     return _SAME if old == new else _MODIFIED
 
 
-class _Collected:
-    """The differences found below one path so far."""
-
-    __slots__ = ("added", "modified", "removed")
-
-    def __init__(self) -> None:
-        self.removed: FieldSet = {}
-        self.modified: FieldSet = {}
-        self.added: FieldSet = {}
-
-    def put(self, element: str, difference: _Difference) -> None:
-        removed, modified, added = difference
-        if removed is not None:
-            self.removed[element] = removed
-        if modified is not None:
-            self.modified[element] = modified
-        if added is not None:
-            self.added[element] = added
-
-    def result(self) -> _Difference:
-        return self.removed or None, self.modified or None, self.added or None
-
-
 def _compare_maps(old: dict[str, Any], new: dict[str, Any], made: MapType) -> _Difference:
-    found = _Collected()
+    removed: FieldSet = {}
+    modified: FieldSet = {}
+    added: FieldSet = {}
     fields, other = made.fields, made.element or DEDUCED
     for name, member in new.items():
         before = old.get(name, ABSENT)
-        if before is not member:
-            found.put(f"f:{name}", _compare(before, member, fields.get(name, other)))
-    for name, member in old.items():
-        if name not in new:
-            found.put(f"f:{name}", _compare(member, ABSENT, fields.get(name, other)))
-    return found.result()
+        if before is ABSENT:
+            added[f"f:{name}"] = MEMBER if type(member) in _LEAVES else _gained(member, fields.get(name, other))
+        elif before is not member and before != member:
+            below = _compare_unequal(before, member, fields.get(name, other))
+            _put(f"f:{name}", below, removed, modified, added)
+    if not new.keys() >= old.keys():
+        for name, member in old.items():
+            if name not in new:
+                below = _compare(member, ABSENT, fields.get(name, other))
+                _put(f"f:{name}", below, removed, modified, added)
+    return removed or None, modified or None, added or None
 
 
 def _compare_lists(old: list[Any], new: list[Any], made: ListType) -> _Difference:
-    found = _Collected()
+    removed: FieldSet = {}
+    modified: FieldSet = {}
+    added: FieldSet = {}
     before, after = _by_element(old, made), _by_element(new, made)
     for element in before | after:
         olds, news = before.get(element, ()), after.get(element, ())
         if len(olds) <= 1 and len(news) <= 1:
-            found.put(element, _compare(olds[0] if olds else ABSENT, news[0] if news else ABSENT, made.element))
+            below = _compare(olds[0] if olds else ABSENT, news[0] if news else ABSENT, made.element)
         else:
-            found.put(element, _compare_doubles(olds, news, made.element))
-    return found.result()
+            below = _compare_doubles(olds, news, made.element)
+        _put(element, below, removed, modified, added)
+    return removed or None, modified or None, added or None
+
+
+def _put(element: str, below: _Difference, removed: FieldSet, modified: FieldSet, added: FieldSet) -> None:
+    """Adds the differences below one element to those found so far."""
+    gone, changed, come = below
+    if gone is not None:
+        removed[element] = gone
+    if changed is not None:
+        modified[element] = changed
+    if come is not None:
+        added[element] = come
 
 
 def _compare_doubles(olds: Any, news: Any, made: Type) -> _Difference:

@@ -76,51 +76,59 @@ def decode_managed_fields(entries: Sequence[Mapping[str, Any]]) -> Managed:
 
 
 _SETS_MAX, _SET_BYTES_MAX = 1024, 4096
-_sets: dict[bytes, FieldSet] = {}  # sets that were read lately, by their text: objects made alike have the same
-_canonical: dict[int, FieldSet] = {}  # the canonical form of each of these, by id
+# Sets in canonical form that were met lately, by each text that says them; objects made alike have the same.
+_known: dict[bytes, FieldSet] = {}
+_shared: dict[int, FieldSet] = {}  # the same, by id
 
 
 def _parsed(fields_v1: Any) -> FieldSet:
     """The set a FieldsV1 says; one and the same for the same text. Raises FieldSetError."""
-    text = exact(orjson.dumps(fields_v1, default=str))
-    known = _sets.get(text)
-    if known is not None:
-        return known
-    fields = fieldset.parse(fields_v1)
-    if fields and len(text) <= _SET_BYTES_MAX:
-        if len(_sets) >= _SETS_MAX:
-            _sets.clear()
-            _canonical.clear()
-        _sets[text], _canonical[id(fields)] = fields, fieldset.canonical(fields)
+    text = orjson.dumps(fields_v1, default=str)
+    return _known.get(text) or _remember(text, fieldset.parse(fields_v1))
+
+
+def _canonical(fields: FieldSet) -> FieldSet:
+    """The set in the order upstream writes it; one and the same for equal sets."""
+    if id(fields) in _shared:
+        return fields
+    text = orjson.dumps(fields)
+    return _known.get(text) or _remember(text, fields)
+
+
+def _remember(text: bytes, fields: FieldSet) -> FieldSet:
+    fields = fieldset.canonical(fields)
+    if not fields or len(text) > _SET_BYTES_MAX:
+        return fields
+    if len(_known) >= _SETS_MAX:
+        _known.clear()
+        _shared.clear()
+    fields = _known.setdefault(exact(orjson.dumps(fields)), fields)
+    _known[exact(text)] = _shared[id(fields)] = fields
     return fields
 
 
 def is_shared(fields: FieldSet) -> bool:
-    """Whether it is one of the sets that were read lately; these are small."""
-    return id(fields) in _canonical
+    """Whether it is one of the sets that were met lately; these are small."""
+    return id(fields) in _shared
 
 
 def encode_managed_fields(managed: Managed) -> Entries:
     """The entries as an object carries them: appliers first, then by time, then by name."""
+    items = managed.items()
+    return [_entry(key, owned) for key, owned in (sorted(items, key=_order) if len(managed) > 1 else items)]
 
-    def order(item: tuple[ManagerKey, Owned]) -> tuple[str, str, str, str, str]:
-        key, owned = item
-        return key.operation, owned.time or "", key.manager, owned.api_version, key.subresource
 
-    return [_entry(key, owned) for key, owned in sorted(managed.items(), key=order)]
+def _order(item: tuple[ManagerKey, Owned]) -> tuple[str, str, str, str, str]:
+    key, owned = item
+    return key.operation, owned.time or "", key.manager, owned.api_version, key.subresource
 
 
 def _entry(key: ManagerKey, owned: Owned) -> dict[str, Any]:
-    entry: dict[str, Any] = {}
-    if key.manager:
-        entry["manager"] = key.manager
-    entry |= {"operation": key.operation, "apiVersion": owned.api_version}
+    entry: dict[str, Any] = {"manager": key.manager} if key.manager else {}
+    entry["operation"], entry["apiVersion"] = key.operation, owned.api_version
     if owned.time is not None:
         entry["time"] = owned.time
-    entry |= {
-        "fieldsType": "FieldsV1",
-        "fieldsV1": _canonical.get(id(owned.fields)) or fieldset.canonical(owned.fields),
-    }
+    entry["fieldsType"], entry["fieldsV1"] = "FieldsV1", _canonical(owned.fields)
     if key.subresource:
         entry["subresource"] = key.subresource
     return entry

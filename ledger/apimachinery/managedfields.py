@@ -94,7 +94,7 @@ def update_managed_fields(
         if not managed and old.get("metadata", {}).get("uid"):
             return []  # not tracked so far, and an update does not begin it
         writer = ManagerKey.of(manager, "Update", api_version, subresource)
-        context = Context(schema, api_version, reset, convert)
+        context = Context(compiled(schema), api_version, reset, convert)
         managed = track_update(managed, without_managed_fields(old), without_managed_fields(new), writer, now, context)
     except (BadManagedFields, TypeMismatch):
         # A write is never refused for the sake of managedFields; it leaves them as they were.
@@ -124,14 +124,10 @@ def _decode_live_or_new(old: Object, new: Object, only_live: bool) -> Managed:
 class Context:
     """What the walks need to know of one write: its version's type, and how to see the object in other versions."""
 
-    schema: Schema | None
+    type: Type
     api_version: str
     reset: Filter | None = None
     convert: Convert | None = None
-
-    @property
-    def type(self) -> Type:
-        return compiled(self.schema)
 
     def at(self, obj: Object, version: str) -> tuple[Object, Type] | None:
         """`obj` and its type in a version; None when the version is gone."""
@@ -251,6 +247,8 @@ def without_managed_fields(obj: Object) -> Object:
 
 def capped(managed: Managed) -> Managed:
     """At most ten update managers: the oldest of a version are joined into one."""
+    if len(managed) <= UPDATE_MANAGERS_MAX:
+        return managed
     updaters = sorted(
         (key for key in managed if key.operation == "Update"), key=lambda key: (managed[key].time or "", key)
     )

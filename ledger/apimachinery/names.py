@@ -42,6 +42,16 @@ def _matcher(pattern: str, message: str, *examples: str) -> Check:
     return lambda value: [] if matches(value) else list(complaint)
 
 
+def _mostly(pattern: str, bytes_max: int) -> Callable[[Check], Check]:
+    """A check that looks closer only at what is too long or does not match, which has to be all that it finds fault with."""
+    matches = re.compile(pattern).fullmatch
+
+    def decorate(check: Check) -> Check:
+        return lambda value: [] if len(value) <= bytes_max and matches(value) else check(value)
+
+    return decorate
+
+
 def _at_most(limit: int, value: str, unit: str = "characters") -> list[str]:
     return [f"must be no more than {limit} {unit}"] if len(value.encode()) > limit else []
 
@@ -114,6 +124,7 @@ is_percent = _matcher(
 )
 
 
+@_mostly(_SUBDOMAIN, SUBDOMAIN_BYTES_MAX)
 def is_dns1123_subdomain(value: str) -> list[str]:
     return _at_most(SUBDOMAIN_BYTES_MAX, value) + _subdomain_shape(value)
 
@@ -126,6 +137,7 @@ def is_wildcard_dns1123_subdomain(value: str) -> list[str]:
     return _at_most(SUBDOMAIN_BYTES_MAX, value) + _wildcard_shape(value)
 
 
+@_mostly(_LABEL, LABEL_BYTES_MAX)
 def is_dns1123_label(value: str) -> list[str]:
     complaints = _at_most(LABEL_BYTES_MAX, value)
     shape = _label_shape(value)
@@ -159,6 +171,7 @@ def is_qualified_name(value: str) -> list[str]:
     return complaints + _key_shape(name)
 
 
+@_mostly(f"({_KEY})?", LABEL_BYTES_MAX)
 def is_label_value(value: str) -> list[str]:
     return _at_most(LABEL_BYTES_MAX, value, "bytes") + _label_value_shape(value)
 
@@ -167,13 +180,14 @@ def is_path_segment(value: str) -> list[str]:
     """A name that only has to fit into a URL and a storage key (roles and other RBAC objects)."""
     if value in (".", ".."):
         return [f"may not be '{value}'"]
-    return is_path_segment_prefix(value)
+    return is_path_segment_prefix(value) if "/" in value or "%" in value else []
 
 
 def is_path_segment_prefix(value: str) -> list[str]:
     return [f"may not contain '{banned}'" for banned in "/%" if banned in value]
 
 
+@_mostly("[-_a-zA-Z0-9][-._a-zA-Z0-9]*", SUBDOMAIN_BYTES_MAX)
 def is_config_map_key(value: str) -> list[str]:
     return _at_most(SUBDOMAIN_BYTES_MAX, value) + _config_map_key_shape(value) + _leads_out(value)
 

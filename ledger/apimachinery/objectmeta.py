@@ -6,7 +6,6 @@ Maps are walked in sorted order where Go walks them in none, so that one request
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from ledger.apimachinery.field import (
@@ -19,7 +18,7 @@ from ledger.apimachinery.field import (
     too_long,
 )
 from ledger.apimachinery.names import NameFormat, is_dns1123_label, is_label_value, is_qualified_name
-from ledger.apimachinery.remember import CHARS_MAX, remembered
+from ledger.apimachinery.remember import Passed, remembered
 from ledger.apimachinery.resource import split_api_version
 
 Meta = Mapping[str, Any]
@@ -43,7 +42,9 @@ def validate_object_meta(
         errors.append(required(f"{path}.name", "name or generateName is required"))
     elif complaints := name_format(name, False):
         errors += [invalid(f"{path}.name", name, text) for text in complaints]
-    errors += _validate_namespace(meta.get("namespace", ""), namespaced, path)
+    namespace = meta.get("namespace", "")
+    if not namespaced or namespace not in _passed_namespaces:
+        errors += _validate_namespace(namespace, namespaced, path)
     errors += _validate_generation(meta, path)
     return errors + _validate_lists(meta, path, finalizers=True)
 
@@ -100,21 +101,30 @@ def validate_immutable(new: Any, old: Any, path: str) -> list[FieldError]:
 
 
 def validate_labels(labels: Mapping[str, str] | None, path: str) -> list[FieldError]:
-    if not labels or all(_is_good_key(key) and _is_good_value(value) for key, value in labels.items()):
+    items = tuple((labels or {}).items())
+    if items in _passed_labels:
         return []
     errors: list[FieldError] = []
-    for key, value in sorted(labels.items()):
-        errors += [invalid(path, key, text) for text in is_qualified_name(key)]
+    for key, value in sorted(items):
+        if not _is_good_key(key):
+            errors += [invalid(path, key, text) for text in is_qualified_name(key)]
         errors += [invalid(path, value, text) for text in is_label_value(value)]
+    if not errors and len(items) <= _ITEMS_KEPT_MAX:
+        _passed_labels.keep(items)
     return errors
 
 
 def validate_annotations(annotations: Mapping[str, str] | None, path: str) -> list[FieldError]:
     annotations = annotations or {}
     errors: list[FieldError] = []
-    if not all(_is_good_key(key.lower()) for key in annotations):
-        errors += [invalid(path, key, text) for key in sorted(annotations) for text in is_qualified_name(key.lower())]
-    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > ANNOTATION_BYTES_MAX:
+    keys = tuple(annotations)
+    if keys not in _passed_annotations:
+        if not all(_is_good_key(key.lower()) for key in keys):
+            errors = [invalid(path, key, text) for key in sorted(keys) for text in is_qualified_name(key.lower())]
+        elif len(keys) <= _ITEMS_KEPT_MAX:
+            _passed_annotations.keep(keys)
+    chars = sum(map(len, keys)) + sum(map(len, annotations.values()))
+    if chars > ANNOTATION_BYTES_MAX // 4 and sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > ANNOTATION_BYTES_MAX:
         errors.append(too_long(path, ANNOTATION_BYTES_MAX))
     return errors
 
@@ -124,9 +134,9 @@ def _is_good_key(key: str) -> bool:
     return not is_qualified_name(key)
 
 
-@remembered(4096)
-def _is_good_value(value: str) -> bool:
-    return not is_label_value(value)
+# Objects made alike have the same; an entry is some kilobytes at most, as what passes has short names.
+_passed_labels, _passed_annotations, _passed_entries, _passed_namespaces = (Passed(1024) for _ in range(4))
+_ITEMS_KEPT_MAX = 16
 
 
 def validate_owner_references(references: Sequence[Meta] | None, path: str) -> list[FieldError]:
@@ -199,15 +209,14 @@ def _validate_no_new_finalizers(new: Meta, old: Meta, path: str) -> list[FieldEr
 def validate_managed_fields(entries: Sequence[Meta] | None, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
     for index, entry in enumerate(entries or ()):
-        says = [entry.get(name, "") for name in ("operation", "fieldsType", "manager", "subresource")]
-        if sum(map(len, says)) > CHARS_MAX or not _is_good_entry(*says):
-            errors += _managed_entry_errors(f"{path}[{index}]", *says)
+        get = entry.get
+        says = get("operation", ""), get("fieldsType", ""), get("manager", ""), get("subresource", "")
+        if says not in _passed_entries:
+            found = _managed_entry_errors(f"{path}[{index}]", *says)
+            errors += found
+            if not found:
+                _passed_entries.keep(says)
     return errors
-
-
-@lru_cache(maxsize=4096)
-def _is_good_entry(operation: str, fields_type: str, manager: str, subresource: str) -> bool:
-    return not _managed_entry_errors("", operation, fields_type, manager, subresource)
 
 
 def _managed_entry_errors(
@@ -244,17 +253,11 @@ def _validate_namespace(namespace: str, namespaced: bool, path: str) -> list[Fie
     if namespaced:
         if not namespace:
             return [required(f"{path}.namespace")]
-        return [] if _is_good_namespace(namespace) else _namespace_errors(namespace, f"{path}.namespace")
+        complaints = is_dns1123_label(namespace)
+        if not complaints:
+            _passed_namespaces.keep(namespace)
+        return [invalid(f"{path}.namespace", namespace, text) for text in complaints]
     return [forbidden(f"{path}.namespace", "not allowed on this type")] if namespace else []
-
-
-def _namespace_errors(namespace: str, path: str) -> list[FieldError]:
-    return [invalid(path, namespace, text) for text in is_dns1123_label(namespace)]
-
-
-@remembered(1024)
-def _is_good_namespace(namespace: str) -> bool:
-    return not is_dns1123_label(namespace)
 
 
 def _validate_generation(meta: Meta, path: str) -> list[FieldError]:

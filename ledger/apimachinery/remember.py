@@ -6,7 +6,7 @@ allowed anything to send 4096 different ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -30,3 +30,16 @@ def remembered(entries_max: int) -> Callable[[Callable[_P, _R]], Callable[_P, _R
         return call  # type: ignore[return-value]
 
     return decorate
+
+
+class Passed(set[Hashable]):
+    """What a check had nothing to say of: looked up instead of checked again. Who adds to it keeps entries small."""
+
+    def __init__(self, entries_max: int) -> None:
+        super().__init__()
+        self.entries_max = entries_max
+
+    def keep(self, entry: Hashable) -> None:
+        if len(self) >= self.entries_max:
+            self.clear()
+        self.add(entry)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ledger.apimachinery.field import quoted
+from ledger.apimachinery.field import FieldError, quoted
 from ledger.apimachinery.names import (
     FORMATS,
     NameFormat,
@@ -40,17 +40,22 @@ def meta_findings(
     wanted = name_format or FORMATS[definition.traits.name_format]
     found = Findings(validate_object_meta(obj["metadata"], definition.namespaced, wanted, path))
     found.metadata_is_fine = not found
-    if definition.group not in _PLAIN_METADATA:
-        found += validate_standard_finalizers(obj["metadata"].get("finalizers"), f"{path}.finalizers")
+    _standard_finalizers(found, definition, obj, path)
     return found
 
 
 def meta_update_findings(definition: ResourceDefinition, obj: Object, old: Object) -> Findings:
     """What an update checks of metadata."""
     found = Findings(validate_object_meta_update(obj["metadata"], old["metadata"]))
-    if definition.group not in _PLAIN_METADATA:
-        found += validate_standard_finalizers(obj["metadata"].get("finalizers"))
+    found.metadata_update_is_fine = not found
+    _standard_finalizers(found, definition, obj, "metadata")
     return found
+
+
+def _standard_finalizers(found: Findings, definition: ResourceDefinition, obj: Object, path: str) -> None:
+    finalizers = obj["metadata"].get("finalizers")
+    if finalizers and definition.group not in _PLAIN_METADATA:
+        found += validate_standard_finalizers(finalizers, f"{path}.finalizers")
 
 
 def generic_meta(definition: ResourceDefinition, obj: Object) -> Findings:
@@ -58,13 +63,13 @@ def generic_meta(definition: ResourceDefinition, obj: Object) -> Findings:
     return Findings(validate_object_meta(obj["metadata"], definition.namespaced, FORMATS["path-segment"]))
 
 
-def generic_name(obj: Object) -> Findings:
+def generic_name(obj: Object) -> list[FieldError]:
     """What `generic_meta` says of an object whose metadata is fine but for the generic rule of names."""
     metadata, name_format = obj["metadata"], FORMATS["path-segment"]
     base = metadata.get("generateName", "")
     if not name_format(metadata["name"], False) and not (base and name_format(base, True)):
-        return Findings()
-    return Findings(validate_object_meta(metadata, bool(metadata.get("namespace")), name_format))
+        return []
+    return validate_object_meta(metadata, bool(metadata.get("namespace")), name_format)
 
 
 def generic_meta_update(obj: Object, old: Object, lists: bool = True) -> Findings:

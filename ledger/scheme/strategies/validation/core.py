@@ -56,7 +56,8 @@ def _bytes(text: str) -> int:
 def config_map_update(definition: ResourceDefinition, obj: Object, old: Object, context: Context) -> Findings:
     found = meta_update_findings(definition, obj, old)
     _frozen(found, obj, old, ("data", "binaryData"))
-    return Findings([*found, *config_map(definition, obj, context)])
+    found += config_map(definition, obj, context)
+    return found
 
 
 def _frozen(found: Findings, obj: Object, old: Object, keys: tuple[str, ...]) -> None:
@@ -119,7 +120,8 @@ def secret_update(definition: ResourceDefinition, obj: Object, old: Object, cont
     found = meta_update_findings(definition, obj, old)
     found.immutable("type", obj.get("type", ""), old.get("type", ""))
     _frozen(found, obj, old, ("data",))
-    return Findings([*found, *secret(definition, obj, context)])
+    found += secret(definition, obj, context)
+    return found
 
 
 def metadata_only(definition: ResourceDefinition, obj: Object, context: Context) -> Findings:
@@ -129,7 +131,8 @@ def metadata_only(definition: ResourceDefinition, obj: Object, context: Context)
 
 def metadata_only_update(definition: ResourceDefinition, obj: Object, old: Object, context: Context) -> Findings:
     found = meta_update_findings(definition, obj, old)
-    return Findings([*found, *meta_findings(definition, obj)])
+    found += meta_findings(definition, obj)
+    return found
 
 
 def metadata_update(definition: ResourceDefinition, obj: Object, old: Object, context: Context) -> Findings:
@@ -174,7 +177,8 @@ def endpoints(definition: ResourceDefinition, obj: Object, context: Context) -> 
 
 
 def endpoints_update(definition: ResourceDefinition, obj: Object, old: Object, context: Context) -> Findings:
-    found = Findings([*meta_update_findings(definition, obj, old), *meta_findings(definition, obj)])
+    found = meta_update_findings(definition, obj, old)
+    found += meta_findings(definition, obj)
     if not same(obj.get("subsets"), old.get("subsets")):
         _subsets(found, obj.get("subsets") or [])
     return found

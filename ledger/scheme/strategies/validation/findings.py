@@ -14,18 +14,25 @@ from ledger.scheme.strategies.equality import same
 class Findings(list[FieldError]):
     """Field errors; each method adds at most one, or one for each complaint of a check."""
 
+    _covered: Sequence[FieldError] = ()
+    metadata_is_fine = False  # everything about metadata was looked at, and there was nothing to say
+    metadata_update_is_fine = False  # the same, of what an update may change there
+
     def __init__(self, errors: Iterable[FieldError] = ()) -> None:
         super().__init__(errors)
-        self._covered: Sequence[FieldError] = ()
-        self.metadata_is_fine = False  # everything about metadata was looked at, and there was nothing to say
         if isinstance(errors, Findings):
-            self._covered, self.metadata_is_fine = list(errors._covered), errors.metadata_is_fine
+            self._covered = errors._covered
+            self.metadata_is_fine = errors.metadata_is_fine
+            self.metadata_update_is_fine = errors.metadata_update_is_fine
 
     def __iadd__(self, errors: Iterable[FieldError]) -> Self:  # type: ignore[override, misc]
-        self.extend(errors)
+        if errors:
+            self.extend(errors)
         if isinstance(errors, Findings):
-            self._covered = [*self._covered, *errors._covered]
-            self.metadata_is_fine = self.metadata_is_fine or errors.metadata_is_fine
+            if errors._covered:
+                self._covered = [*self._covered, *errors._covered]
+            self.metadata_is_fine |= errors.metadata_is_fine
+            self.metadata_update_is_fine |= errors.metadata_update_is_fine
         return self
 
     def unless_declared(self, errors: Iterable[FieldError]) -> None:

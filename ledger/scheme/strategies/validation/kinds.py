@@ -178,9 +178,16 @@ def validate_update(
     rules = _rules_of(definition)
     own = rules.update_status if subresource == "status" else rules.subresources.get(subresource, rules.update)
     validate: Update = function(own)
-    found = generic_meta(definition, obj)
-    found += generic_meta_update(obj, old, lists=bool(found))
-    found += validate(definition, obj, old, context)
+    found = validate(definition, obj, old, context)
+    if found:  # what is generic is said first
+        generic = generic_meta(definition, obj)
+        generic += generic_meta_update(obj, old, lists=bool(generic))
+        generic += found
+        found = generic
+    else:
+        found += generic_name(obj) if found.metadata_is_fine else generic_meta(definition, obj)
+        if not found.metadata_update_is_fine:
+            found += generic_meta_update(obj, old, lists=bool(found))
     declared = _declared(definition, obj, old, context)
     return [*_each_once(definition, found.besides(declared)), *declared] if found or declared else []
 
