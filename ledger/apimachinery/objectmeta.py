@@ -123,10 +123,17 @@ def validate_annotations(annotations: Mapping[str, str] | None, path: str) -> li
             errors = [invalid(path, key, text) for key in sorted(keys) for text in is_qualified_name(key.lower())]
         elif len(keys) <= _ITEMS_KEPT_MAX:
             _passed_annotations.keep(keys)
-    chars = sum(map(len, keys)) + sum(map(len, annotations.values()))
-    if chars > ANNOTATION_BYTES_MAX // 4 and sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > ANNOTATION_BYTES_MAX:
+    if _bytes_at_most(annotations) > ANNOTATION_BYTES_MAX and _bytes_of(annotations) > ANNOTATION_BYTES_MAX:
         errors.append(too_long(path, ANNOTATION_BYTES_MAX))
     return errors
+
+
+def _bytes_at_most(texts: Mapping[str, str]) -> int:
+    return 4 * (sum(map(len, texts)) + sum(map(len, texts.values())))
+
+
+def _bytes_of(texts: Mapping[str, str]) -> int:
+    return sum(len(key.encode()) + len(value.encode()) for key, value in texts.items())
 
 
 @remembered(4096)

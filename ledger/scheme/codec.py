@@ -18,7 +18,7 @@ from ledger.apimachinery.status import StatusError, bad_request
 from ledger.scheme import protobuf, strict, types
 from ledger.scheme.body import Refused, has_duplicates, interpret, read_json, read_yaml, tree_of, with_defaults
 from ledger.scheme.custom_codec import Prune, decode_custom, go_numbers, object_meta
-from ledger.scheme.normalize import Mismatch, normalize, normalize_known
+from ledger.scheme.normalize import Mismatch, normal_form, normalize
 
 __all__ = ["Decoded", "Refused", "decode", "decode_value", "go_numbers", "not_registered", "object_meta", "refusal"]
 
@@ -128,8 +128,7 @@ def _typed(
     may_double: bool = False,
 ) -> tuple[dict[str, Any], GVK, list[str]]:
     """Decodes into the Go type that kind and apiVersion name; `may_double`: the body is JSON that may repeat fields."""
-    actual = interpret(value, read_tree)
-    gvk = with_defaults(actual, expected)
+    gvk = expected if _says(value, expected) else with_defaults(interpret(value, read_tree), expected)
     if not gvk.version:
         raise Refused(f"Object 'apiVersion' is missing in '{json_codec.text_of(body)}'", gvk)
     type_id = types.type_of(gvk)
@@ -139,25 +138,39 @@ def _typed(
     obj: dict[str, Any] | None = None
     if not (may_double and has_duplicates(body, value)):
         try:
-            obj = (normalize_known if check else normalize)(gvk, {} if value is None else value, False)
+            obj = normal_form(type_id, {} if value is None else value, known=check)
         except (Mismatch, RecursionError):
             obj = None
     if obj is None:
         exact = strict.decode(read_tree(), type_id)
         if exact.error:
             raise Refused(exact.error, gvk)
-        obj, complaints = normalize(gvk, exact.obj, False), list(exact.strict_errors) if check else []
+        obj, complaints = normal_form(type_id, exact.obj), list(exact.strict_errors) if check else []
     if gvk.kind != expected.kind and gvk != expected:
         raise Refused(
             f"converting ({types.printed(type_id)}) to ({types.internal_name(expected)}): unknown conversion", gvk
         )
-    return {"kind": gvk.kind, "apiVersion": gvk.api_version} | _without_type(obj), gvk, complaints
+    return _with_type(obj, gvk), gvk, complaints
 
 
-def _without_type(obj: dict[str, Any]) -> dict[str, Any]:
+def _says(value: Any, expected: GVK) -> bool:
+    """Whether an object names the expected kind, and has more to say (else its keys may be there in another case)."""
+    return (
+        type(value) is dict
+        and len(value) > 2
+        and value.get("kind") == expected.kind
+        and value.get("apiVersion") == expected.api_version
+    )
+
+
+def _with_type(obj: dict[str, Any], gvk: GVK) -> dict[str, Any]:
+    """A normal object, whose type comes first where it has one, with this kind and apiVersion."""
+    kind, version = gvk.kind, gvk.api_version
+    if obj.get("kind") == kind and obj.get("apiVersion") == version:
+        return obj
     obj.pop("kind", None)
     obj.pop("apiVersion", None)
-    return obj
+    return {"kind": kind, "apiVersion": version, **obj}
 
 
 def _decode_protobuf(body: bytes, expected: GVK) -> tuple[dict[str, Any], GVK, list[str]]:
@@ -179,7 +192,7 @@ def _decode_protobuf(body: bytes, expected: GVK) -> tuple[dict[str, Any], GVK, l
         raise Refused(
             f"converting ({types.printed(type_id)}) to ({types.internal_name(expected)}): unknown conversion", gvk
         )
-    return {"kind": gvk.kind, "apiVersion": gvk.api_version} | _without_type(obj), gvk, []
+    return _with_type(obj, gvk), gvk, []
 
 
 def _warnings(complaints: list[str]) -> tuple[str, ...]:

@@ -51,11 +51,12 @@ def normalize(gvk: GVK, obj: dict[str, Any], stored: bool = True) -> dict[str, A
     return normal
 
 
-def normalize_known(gvk: GVK, obj: dict[str, Any], stored: bool = True) -> dict[str, Any]:
-    """Like `normalize`, but raises UnknownField where the object has a field that its type has not."""
-    id = types.type_of(gvk)
-    assert id is not None, gvk
-    normal: dict[str, Any] = struct_converter(id, not stored or gvk.group in JSON_STORED, True)(obj)
+def normal_form(id: str, obj: dict[str, Any], known: bool = False) -> dict[str, Any]:
+    """`obj` after it was decoded into a Go type and before it was stored; the result shares no container with it.
+
+    Unknown fields are dropped; `known`: they are UnknownField. Raises Mismatch where Go could not decode it.
+    """
+    normal: dict[str, Any] = struct_converter(id, True, known)(obj)
     return normal
 
 
@@ -143,25 +144,38 @@ def converter(expression: str, empty_lists: bool, strict: bool) -> Convert:
     return struct_converter(expression, empty_lists, strict)
 
 
+_PLANS_MAX = 64  # of one struct: objects made alike have the same keys, in the same order
+_Plan = list[tuple[str, type | None, Convert, Any, Any]]  # see _field_plan
+
+
 @cache
 def struct_converter(id: str, empty_lists: bool, strict: bool) -> Convert:
-    """The function for a struct; the closure's plan is filled on first use, so types may contain themselves."""
-    plan: list[tuple[str, type | None, Convert, Any, Any]] = []
-    names: frozenset[str] = frozenset()
+    """The function for a struct. It goes over the fields that are there and those that appear when they are not, by a
+    plan made when a value with such keys first comes along; so types may contain themselves."""
+    whole: _Plan = []
+    plans: dict[tuple[str, ...], _Plan] = {}
+
+    def planned(keys: tuple[str, ...]) -> _Plan:
+        if not whole:
+            whole.extend(_field_plan(field, empty_lists, strict) for field, _ in types.flat_fields(id))
+        known = {one[0] for one in whole}
+        if not known.issuperset(keys):
+            if strict:
+                raise UnknownField
+            return whole
+        if len(plans) >= _PLANS_MAX:
+            plans.clear()
+        plan = plans[keys] = [one for one in whole if one[0] in keys or one[4] is not _OMIT]
+        return plan
 
     def convert(obj: Any) -> dict[str, Any]:
-        nonlocal names
         if type(obj) is not dict:
             raise Mismatch
-        if not names:
-            names = frozenset(field.json for field, _ in types.flat_fields(id))
-            plan.extend(_field_plan(field, empty_lists, strict) for field, _ in types.flat_fields(id))
-        if strict and not obj.keys() <= names:
-            raise UnknownField
-        get = obj.get
+        keys = tuple(obj)
+        plan = plans.get(keys)
         out: dict[str, Any] = {}
-        for name, plain, convert_value, when_empty, when_absent in plan:
-            value = get(name)
+        for name, plain, convert_value, when_empty, when_absent in planned(keys) if plan is None else plan:
+            value = obj.get(name)
             if value is None:
                 if when_absent is not _OMIT:
                     out[name] = when_absent() if callable(when_absent) else when_absent
@@ -265,26 +279,22 @@ def _map_converter(element: str, empty_lists: bool, strict: bool) -> Convert:
     def convert(values: Any) -> dict[str, Any]:
         if type(values) is not dict:
             raise Mismatch
-        pairs = sorted(values.items()) if len(values) > 1 else values.items()
         out: dict[str, Any] = {}
-        for key, value in pairs:
-            if value is None:
-                out[key] = zero_element() if callable(zero_element) else zero_element
-            elif is_text:
-                if type(value) is not str:
-                    raise Mismatch
-                out[key] = value
-            else:
-                out[key] = convert_element(value)
-        return out
-
-    def convert_sorted(values: Any) -> dict[str, Any]:
         try:
-            return convert(values)
+            for key, value in sorted(values.items()) if len(values) > 1 else values.items():
+                if value is None:
+                    out[key] = zero_element() if callable(zero_element) else zero_element
+                elif is_text:
+                    if type(value) is not str:
+                        raise Mismatch
+                    out[key] = value
+                else:
+                    out[key] = convert_element(value)
         except TypeError:  # equal keys cannot be; values were never compared. Keys that are no text come from CBOR.
             raise Mismatch from None
+        return out
 
-    return convert_sorted
+    return convert
 
 
 def _milli_quantities(convert_map: Convert) -> Convert:

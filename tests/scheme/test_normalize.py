@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
 
 from ledger.apimachinery.resource import GVK
 from ledger.scheme import types
-from ledger.scheme.normalize import JSON_STORED, _empty_list_finder, normalize, without_empty_lists
+from ledger.scheme.normalize import (
+    JSON_STORED,
+    UnknownField,
+    _empty_list_finder,
+    normal_form,
+    normalize,
+    without_empty_lists,
+)
 
 POD, CONFIG_MAP = GVK("", "v1", "Pod"), GVK("", "v1", "ConfigMap")
 
@@ -51,3 +59,16 @@ def test_a_kind_that_cannot_have_such_a_list_is_not_looked_through() -> None:
     for kind, type_id in types.kinds().items():
         if kind.group not in JSON_STORED:
             _empty_list_finder(type_id)  # also of types that contain themselves
+
+
+def test_the_order_of_keys_a_client_chose_never_shows(seed: int = 20261128) -> None:
+    """Plans are remembered by the keys of what comes along, in their order; more orders than are remembered."""
+    chance = random.Random(seed)
+    metadata = {"name": "a", "labels": {"b": "1"}, "uid": "u", "namespace": "n", "generation": 3, "finalizers": ["x"]}
+    expected = str(normal(CONFIG_MAP, {"metadata": metadata}))
+    for _ in range(200):
+        names = chance.sample([*metadata, *(f"unknown{n}" for n in range(3))], k=len(metadata) + 3)
+        shuffled = {name: metadata.get(name, 1) for name in names}
+        assert str(normal(CONFIG_MAP, {"metadata": shuffled})) == expected, f"seed {seed}: {names}"
+        with pytest.raises(UnknownField):
+            normal_form(types.kinds()[CONFIG_MAP], {"metadata": shuffled}, known=True)
