@@ -11,10 +11,8 @@ from ledger.log.packing import unpack_all, unpacked_bytes
 from ledger.log.rows import check_horizon
 from ledger.projections.api import Joined, Place, Stored
 from ledger.projections.history import DELETIONS, GONE, HISTORY, deletion_bounds, version_bounds
-from ledger.projections.state import TABLE, body_cuts, bounds, spliced
+from ledger.projections.state import REVISION, TABLE, body_cuts, bounds, spliced
 from ledger.projections.view import SLICE_BYTES, OpenView, Row, place_of
-
-REVISION = struct.Struct(">Q")  # at the beginning of a row of the state
 
 FEW_CHANGES = 5000  # up to so many changes since, counting looks at them instead of at every object
 
@@ -73,6 +71,10 @@ class PastView(OpenView):
         self, resource: GroupResource, start: bytes, stop: bytes, api_version: str, rows_max: int
     ) -> Joined | None:
         """Bodies of the log are unpacked together, and never made into objects."""
+        if self._unchanged(resource, start, stop):
+            found_now = self._of_state(start, stop, api_version, rows_max)
+            if found_now is not None:
+                return found_now
         cuts, version = body_cuts(api_version), text_item(api_version)
         found: list[tuple[bytes | memoryview, bytes]] = []  # body, as the row has it, and revision
         packed: list[bytes] = []
@@ -119,6 +121,13 @@ class PastView(OpenView):
         if self.read.head() - self.revision > FEW_CHANGES:
             return None
         return self.count(resource, namespace, after)
+
+    def _unchanged(self, resource: GroupResource, start: bytes, stop: bytes) -> bool:
+        """False where something of this resource was deleted since, or the first object in the range has changed."""
+        if next(iter(self.read.scan(DELETIONS, *deletion_bounds(resource, self.revision))), None) is not None:
+            return False
+        first = next(iter(self.read.scan_in_place(TABLE, start, stop)), None)
+        return first is None or REVISION.unpack_from(first[1])[0] <= self.revision
 
     def _as_of(self, raw: bytes) -> Row | None:
         """What an object was, by the log; None: it was not there."""

@@ -2,15 +2,15 @@
 
 Whenever a controller or a node restarts, it lists what others have listed: nearly all of that has not changed since. A slice is
 the bodies of a range of keys. One of now is kept until a commit changes an object in its range, and serves every view
-between the revision it was read at and then; one of a past moment serves views of just that moment, and is kept when
-it is asked for the second time. What nobody asked for in a minute goes, and only that makes room: one long list does
-not wash out the others.
+between the revision it was read at and then. One that changes had overtaken when it was read shows a past moment: it
+serves views of just that, and is kept when it is asked for the second time. What nobody asked for in a minute goes, and
+only that makes room: one long list does not wash out the others.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import trio
 
-from ledger.apimachinery.resource import GroupResource
+from ledger.apimachinery.resource import GroupResource, Key
 from ledger.log.api import Entry
 from ledger.log.codec import table_key
 from ledger.projections.api import Joined, Place
@@ -27,6 +27,7 @@ BYTES_MAX = 32 << 20  # of all slices
 SLICE_BYTES_MIN = 64 << 10  # less is read as quickly
 KEPT_S = 60.0
 ASKED_MAX = 4096  # slices of the past that were asked for once
+RECENT_MAX = 1000  # changes that are remembered
 
 
 class Range(NamedTuple):
@@ -60,6 +61,8 @@ class Slices:
 
     def __init__(self, revision: int) -> None:
         self._published = revision
+        self._recent: deque[tuple[int, Key]] = deque()  # all changes after `_recent_after`
+        self._recent_after = revision
         self._ranges: dict[GroupResource, dict[Range, list[Kept]]] = {}  # sorted by start
         self._used: OrderedDict[Kept, None] = OrderedDict()  # least recently used first
         self._asked: OrderedDict[tuple[Range, bytes], None] = OrderedDict()
@@ -87,8 +90,13 @@ class Slices:
         self, range_: Range, start: bytes, stop: bytes, after: Place | None, revision: int, joined: Joined
     ) -> None:
         size = len(joined.bodies)
-        if size < SLICE_BYTES_MIN or (range_.moment and not self._asked_again(range_, start)):
+        if size < SLICE_BYTES_MIN:
             return
+        if range_.moment:
+            if self._unchanged_since(revision, range_.resource, start, stop):
+                range_ = range_._replace(moment=0)
+            elif not self._asked_again(range_, start):
+                return
         for old in self._within(range_, start, stop):
             self._drop(old)
         now = trio.current_time()
@@ -109,6 +117,9 @@ class Slices:
                 if change.revision <= self._published:
                     self._drop_all()  # an import fills in the past
                 self._published = max(self._published, change.revision)
+                self._recent.append((change.revision, change.key))
+                if len(self._recent) > RECENT_MAX:
+                    self._recent_after = self._recent.popleft()[0]
                 ranges = self._ranges.get(GroupResource(change.key.group, change.key.resource))
                 if ranges is not None:
                     raw = table_key(change.key.encode())
@@ -131,6 +142,17 @@ class Slices:
         slices = self._of(range_)
         first = max(0, bisect_right(slices, start, key=_start) - 1)
         return [one for one in slices[first : bisect_left(slices, stop, key=_start)] if one.stop > start]
+
+    def _unchanged_since(self, revision: int, resource: GroupResource, start: bytes, stop: bytes) -> bool:
+        """Whether a range shows now what it showed at a revision; False where that is not known."""
+        if revision < self._recent_after:
+            return False
+        for changed, key in reversed(self._recent):
+            if changed <= revision:
+                break
+            if (key.group, key.resource) == resource and start <= table_key(key.encode()) < stop:
+                return False
+        return True
 
     def _asked_again(self, range_: Range, start: bytes) -> bool:
         asked = range_, start
@@ -155,4 +177,6 @@ class Slices:
         self._ranges.clear()
         self._used.clear()
         self._asked.clear()
+        self._recent.clear()
+        self._recent_after = self._published
         self._bytes = 0

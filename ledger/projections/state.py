@@ -35,6 +35,7 @@ TABLE = "state"
 UID_BYTES = 36  # of a uid as Kubernetes makes them
 CUTS_MAX = 4096
 HEAD = struct.Struct(">QL")
+REVISION = struct.Struct(">Q")  # at 0
 HEADER_LENGTH = struct.Struct(">L")  # at 8
 
 

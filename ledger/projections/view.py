@@ -17,6 +17,7 @@ from ledger.projections.counts import Counts
 from ledger.projections.selections import Matches, Question, Selections
 from ledger.projections.slices import Range, Slices
 from ledger.projections.state import (
+    REVISION,
     TABLE,
     body_cuts,
     bounds,
@@ -126,6 +127,22 @@ class OpenView(View):
                 self.slices.keep(whole, start, upto, after, self.revision, found)
         return found
 
+    def _of_state(self, start: bytes, stop: bytes, api_version: str, rows_max: int) -> Joined | None:
+        """What `_as_written` is, by the state alone; None also where that is of later than this view.
+
+        Without a step of Python for each object, and without a copy but the join.
+        """
+        cuts = body_cuts(api_version)
+        rows, last = self.read.rows_in_place(TABLE, start, stop, rows_max, SLICE_BYTES)
+        if self.moment and max(map(REVISION.unpack_from, rows), default=(0,)) > (self.moment,):
+            return None
+        try:
+            bodies: Iterator[memoryview] = map(getitem, rows, map(cuts.__getitem__, map(cuts.head, rows)))  # type: ignore[arg-type]
+            joined = b",".join(chain((b"",), bodies))
+        except (KeyError, struct.error):
+            return None
+        return Joined(joined, len(rows), None if last is None else place_of(last, rows[-1], b""))
+
     @property
     @abstractmethod
     def moment(self) -> int:
@@ -178,15 +195,7 @@ class NowView(OpenView):
     def _as_written(
         self, resource: GroupResource, start: bytes, stop: bytes, api_version: str, rows_max: int
     ) -> Joined | None:
-        """Without a step of Python for each object, and without a copy but the join."""
-        cuts = body_cuts(api_version)
-        rows, last = self.read.rows_in_place(TABLE, start, stop, rows_max, SLICE_BYTES)
-        try:
-            bodies: Iterator[memoryview] = map(getitem, rows, map(cuts.__getitem__, map(cuts.head, rows)))  # type: ignore[arg-type]
-            joined = b",".join(chain((b"",), bodies))
-        except (KeyError, struct.error):
-            return None
-        return Joined(joined, len(rows), None if last is None else place_of(last, rows[-1], b""))
+        return self._of_state(start, stop, api_version, rows_max)
 
     def count(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> int:
         def counted() -> int:

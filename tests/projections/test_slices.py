@@ -14,6 +14,7 @@ from ledger.log.event import Change
 from ledger.projections import slices as kept
 from ledger.projections import view as views
 from ledger.projections.api import Place, Stored
+from ledger.projections.past_view import PastView
 from ledger.projections.store import Store
 from tests.log.samples import CONFIGMAPS, event, gone, in_trio, put
 
@@ -93,30 +94,35 @@ async def test_lists_of_now_and_then_say_what_was_there(
                     under_way.remove(one)
 
 
+@pytest.fixture
+def objects_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many objects each slice had that was not kept."""
+    read: list[int] = []
+    for view in (views.NowView, PastView):
+
+        def counting(self: Any, *asked: Any, as_written: Any = view._as_written) -> Any:
+            found = as_written(self, *asked)
+            read.append(found.rows)
+            return found
+
+        monkeypatch.setattr(view, "_as_written", counting)
+    return read
+
+
 @pytest.mark.usefixtures("short_slices")
 @in_trio
-async def test_only_the_slice_in_which_something_changed_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_the_slice_in_which_something_changed_is_read_again(objects_read: list[int]) -> None:
     with Store.memory() as store:
         for number in range(100):
             await store.append(event(number), [made(number, f"a{number:03}", "ns")])
-        read: list[int] = []
-        as_written = views.NowView._as_written
-
-        def counting(self: views.NowView, *asked: Any) -> object:
-            found = as_written(self, *asked)
-            read.append(found.rows if found is not None else -1)
-            return found
-
-        monkeypatch.setattr(views.NowView, "_as_written", counting)
 
         def listed() -> int:
-            """How many objects were read for a list."""
-            read.clear()
+            objects_read.clear()
             one = List(store, "", None, 1000)
             while not one.complete:
                 one.go_on()
             assert one.found == one.expected()
-            return sum(read)
+            return sum(objects_read)
 
         assert listed() == 100
         assert listed() == 0
@@ -126,6 +132,25 @@ async def test_only_the_slice_in_which_something_changed_is_read_again(monkeypat
         assert 0 < listed() < 10
         await store.append(event(), [put("b", resource="secrets")])
         assert listed() == 0
+
+
+@pytest.mark.usefixtures("short_slices")
+@in_trio
+async def test_slices_are_kept_although_others_write_while_they_are_read(objects_read: list[int]) -> None:
+    with Store.memory() as store:
+        for number in range(100):
+            await store.append(event(number), [made(number, f"a{number:03}", "ns")])
+        one = List(store, "", None, 1000)
+        for number in range(200, 300):
+            if not one.complete:
+                one.go_on()
+            await store.append(event(number), [put("b", resource="secrets"), made(number, "a000", "ns", "changed")])
+        assert one.found == one.expected() and sum(objects_read) == 100
+        objects_read.clear()
+        again = List(store, "", None, 1000)
+        while not again.complete:
+            again.go_on()
+        assert again.found == again.expected() and 0 < sum(objects_read) < 10
 
 
 @pytest.mark.usefixtures("short_slices")
