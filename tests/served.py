@@ -1,4 +1,7 @@
-"""`ledger serve` as its users start it: a process of its own, a real socket, a data directory."""
+"""`ledger serve` as its users start it: a process of its own, a real socket, a data directory.
+
+LEDGER_TEST_FLAGS="--workers 2" starts all of them with these flags as well.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ class Served:
 
     def __init__(self, data_dir: Path, *flags: str, env: Mapping[str, str] | None = None) -> None:
         self.data_dir = data_dir
-        command = [*LEDGER, "serve", "--data-dir", str(data_dir), "--secure-port", "0", *flags]
+        more = [] if "--read-only" in flags else os.environ.get("LEDGER_TEST_FLAGS", "").split()
+        command = [*LEDGER, "serve", "--data-dir", str(data_dir), "--secure-port", "0", *more, *flags]
         self.process = subprocess.Popen(
             command,
             cwd=REPOSITORY,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -110,9 +110,9 @@ def build(
     new_uid: Callable[[], str],
     new_suffix: Callable[[], str],
     draining: trio.Event,
-    more_to_be_ready: Mapping[str, Check] | None = None,
+    followers: Check | None = None,
 ) -> App:
-    """The whole server but its sockets. `more_to_be_ready`: checks of /readyz about what is not built here."""
+    """The whole server but its sockets. `followers`: what is wrong with the processes that follow this one ("" when well)."""
     started = trio.Event()
     schemes = Schemes(store, builtin(config.runtime_config), definition_of)
     moments = Moments(store, schemes.now, schemes.at, schemes.latest)
@@ -135,7 +135,7 @@ def build(
     metrics = Metrics(gauges(store, schemes.now, in_flight.by_kind))
     store.engine.subscribe(metrics.committed)
     store.engine.subscribe_counts(metrics.counted)
-    checks = health(lambda: "", started.is_set, draining.is_set, more_to_be_ready or {})
+    checks = health(lambda: "", started.is_set, draining.is_set, followers)
     extensions = _extensions(config, credentials, caller, cluster)
     remotes = followed(store, ApiServices(), API_SERVICES.group, (API_SERVICES.resource,))
     aggregation = Aggregation(remotes, extensions, config.read_only)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
 from typing import Protocol
 
 import trio
@@ -19,8 +18,8 @@ class Front(Protocol):
     """`start`, then `ready`, in the end `end`; the nursery given to `start` is done when all clients are served."""
 
     @property
-    def checks(self) -> Mapping[str, Check]:
-        """What /readyz asks of it besides."""
+    def check(self) -> Check | None:
+        """What /readyz asks of it, where it can be unwell by itself."""
         ...
 
     async def start(self, nursery: trio.Nursery, app: App) -> int:
@@ -39,7 +38,7 @@ class Front(Protocol):
 class Alone:
     """This process answers everything."""
 
-    checks: Mapping[str, Check] = {}
+    check: Check | None = None
 
     def __init__(self, wire: WireConfig) -> None:
         self._wire = wire

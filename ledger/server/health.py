@@ -46,9 +46,9 @@ _HOOKS = [
 
 
 def health(
-    log: Check, started: Callable[[], bool], draining: Callable[[], bool], more_to_be_ready: Mapping[str, Check]
+    log: Check, started: Callable[[], bool], draining: Callable[[], bool], followers: Check | None = None
 ) -> Health:
-    """`log` tells what is wrong with the store ("" when well)."""
+    """`log` tells what is wrong with the store ("" when well), `followers` with the processes that follow it."""
 
     def well() -> str:
         return ""
@@ -64,7 +64,7 @@ def health(
     }
     alive: dict[str, Check] = {"ping": well, "log": log, "loopback-serving-certificate": well, "etcd": log, **hooks}
     ready: dict[str, Check] = {
-        "ping": well, "log": log, "etcd": log, "etcd-readiness": log, "informer-sync": hook, **hooks, **more_to_be_ready,
+        "ping": well, "log": log, "etcd": log, "etcd-readiness": log, "informer-sync": followers or hook, **hooks,
         "shutdown": shutdown,
     }  # fmt: skip
     return Health({"healthz": alive, "livez": alive, "readyz": ready})

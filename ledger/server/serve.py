@@ -83,7 +83,7 @@ async def _main(config: Config, announce: Announce, progress: Progress | None, k
             new_uid=new_uid,
             new_suffix=new_suffix,
             draining=told,
-            more_to_be_ready=front.checks,
+            followers=front.check,
         )
         async with trio.open_nursery() as beside:
             async with trio.open_nursery() as serving:

@@ -14,14 +14,13 @@ import pickle
 import socket
 import sys
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import trio
 
-from ledger.handlers.health import Check
 from ledger.handlers.to_writer import with_what_workers_tell
 from ledger.log.api import Entry
 from ledger.log.link import Link
@@ -73,6 +72,7 @@ class Workers:
     def __init__(self, config: Config, wire: WireConfig, engine: LmdbEngine) -> None:
         self._config, self._wire, self._engine = config, wire, engine
         self._workers = [Worker(number) for number in range(config.workers)]
+        self._all_were_up = False
         self._draining = trio.Event()
         self._ended = trio.Event()
         self._some_up = trio.lowlevel.ParkingLot()
@@ -80,9 +80,11 @@ class Workers:
             idle_timeout_s=math.inf, output_bytes_max=wire.output_bytes_max, drain=trio.Event(), grace_s=wire.grace_s
         )
 
-    @property
-    def checks(self) -> Mapping[str, Check]:
-        return {"workers": lambda: "" if any(one.up for one in self._workers) else "none of them is up"}
+    def check(self) -> str:
+        """Well once all were up, and as long as one is."""
+        if not self._all_were_up:
+            return "not finished"
+        return "" if any(one.up for one in self._workers) else "no worker is up"
 
     async def start(self, nursery: trio.Nursery, app: App) -> int:
         try:
@@ -115,6 +117,7 @@ class Workers:
                 await self._some_up.park()
         if not all(one.up for one in self._workers):
             raise StartError("the workers did not start")
+        self._all_were_up = True
 
     async def end(self) -> None:
         self._draining.set()

@@ -6,14 +6,18 @@ import random
 import subprocess
 import sys
 
+import pytest
+
 from tests.served import REPOSITORY
 
 ROUNDS = 3
 
 
-def test_kill_9_under_load_loses_nothing_acknowledged() -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_kill_9_under_load_loses_nothing_acknowledged(workers: int) -> None:
     seed = random.randrange(1 << 32)
     command = [sys.executable, "tools/soak/kill9.py", "--rounds", str(ROUNDS), "--seed", str(seed)]
+    command += ["--workers", str(workers)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{ROUNDS} rounds, nothing lost" in done.stdout
