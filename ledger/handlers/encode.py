@@ -59,13 +59,15 @@ class Encoder:
         self.behaviour, self.clock = behaviour, clock
 
     # --- one object -----------------------------------------------------------------------------------------------
-    def one(self, call: Call, stored: Stored, code: int = 200) -> Response:
-        """An object, or what the Accept header wants made of it. StatusError 406."""
-        form = _negotiated(call)
+    def one(self, call: Call, stored: Stored, code: int = 200, form: Negotiated | None = None) -> Response:
+        """An object, or what the Accept header wants made of it (`form`, where that is known already). StatusError 406."""
+        form = form or _negotiated(call)
         if form.media_type == JSON and not form.transform and not call.definition.custom:
             wanted = call.version.kind
-            if stored.written_in(wanted.api_version):
-                return self._json(call.request, _with_kind(stored.body, wanted), code, form)
+            api_version = wanted.api_version
+            if stored.written_in(api_version):
+                body = _with_prefix(prefix_of(api_version, wanted.kind), stored.body)
+                return self._json(call.request, body, code, form)
         if form.transform.endswith("List"):
             raise not_a_list(form.transform, types.internal_name(stored_kind(call.definition)))
         obj = self.object(call, stored)
@@ -82,9 +84,9 @@ class Encoder:
         moment: int | None = request.scratch.get("moment_us")
         return self.clock() if moment is None else moment
 
-    def check(self, call: Call, collection: bool = False) -> None:
+    def check(self, call: Call, collection: bool = False) -> Negotiated:
         """StatusError 406 when the client takes nothing this endpoint can give: said before anything is looked up."""
-        _negotiated(call, collection)
+        return _negotiated(call, collection)
 
     def object(self, call: Call, stored: Stored) -> Object:
         """The decoded object in the request's version."""
@@ -287,12 +289,12 @@ class Frames:
         return b'{"type":"%b","object":%b}\n' % (type.encode(), json_codec.dumps(obj))
 
 
-def _with_kind(body: bytes, kind: GVK) -> bytes:
+def _with_prefix(prefix: bytes, body: bytes) -> bytes:
     """A stored body as the answer to a GET, line end included: one copy, where a copy takes longer than a view."""
     if len(body) < LARGE_BODY_BYTES:
-        return prefix_of(kind.api_version, kind.kind) + body[1:] + b"\n"
+        return prefix + body[1:] + b"\n"
     with memoryview(body) as view:
-        return b"".join((prefix_of(kind.api_version, kind.kind), view[1:], b"\n"))
+        return b"".join((prefix, view[1:], b"\n"))
 
 
 def _included(request: Request) -> str:

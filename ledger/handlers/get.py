@@ -13,7 +13,7 @@ from ledger.scheme.conversion import by_webhook
 
 async def get(api: Api, call: Call, revision: int | None = None) -> Response:
     """The object; `revision`: as it stood then (None: now)."""
-    api.encoder.check(call)
+    form = api.encoder.check(call)
     given = call.request.query and get_resource_version(query_of(call.request))
     if given and revision is None:
         wanted, head = parse_revision(given), api.store.head()
@@ -27,6 +27,6 @@ async def get(api: Api, call: Call, revision: int | None = None) -> Response:
     if stored is None:
         raise not_found(call.definition.group_resource, call.name)
     try:
-        return await api.one(call, stored) if by_webhook(call.definition) else api.encoder.one(call, stored)
+        return await api.one(call, stored) if by_webhook(call.definition) else api.encoder.one(call, stored, form=form)
     except NoConversion as why:
         raise undecodable(stored, why) from None

@@ -17,12 +17,15 @@ from ledger.wire.stream import PlainStream
 log = logging.getLogger("ledger.wire")
 
 
+NOT_BEGUN = -1.0  # the deadline of a time that has not begun; no clock shows it
+
+
 class Connection:
     """One accepted socket. The sweeper calls `on_deadline` once `deadline` has passed: no timer per request."""
 
     __slots__ = (
-        "certificate", "certificate_error", "client", "deadline", "on_deadline", "on_drain", "scheme", "scope", "signer",
-        "stream",
+        "certificate", "certificate_error", "client", "deadline", "on_deadline", "on_drain", "patience_s", "scheme",
+        "scope", "signer", "stream",
     )  # fmt: skip
 
     def __init__(self, stream: PlainStream, client: str, scheme: str) -> None:
@@ -34,11 +37,13 @@ class Connection:
         self.certificate_error = ""
         self.scope = trio.CancelScope()
         self.deadline = math.inf
+        self.patience_s = 0.0
         self.on_deadline: Callable[[], None] = self.scope.cancel
         self.on_drain: Callable[[], None] = self.scope.cancel  # before a loop took over there is nothing to finish
 
     def expire_in(self, seconds: float) -> None:
-        self.deadline = trio.current_time() + seconds
+        """The sweeper reads the clock, not each request: the time begins when it comes by next."""
+        self.patience_s, self.deadline = seconds, NOT_BEGUN
 
     def forget(self) -> None:
         """Lets go of the loop that served it, so that TLS and buffers go now and not with the next full collection."""
@@ -71,7 +76,9 @@ class Wire:
         """Ends the connections that waited too long for their peer."""
         now = trio.current_time()
         for connection in tuple(self.connections):
-            if connection.deadline < now:
+            if connection.deadline == NOT_BEGUN:
+                connection.deadline = now + connection.patience_s
+            elif connection.deadline < now:
                 connection.on_deadline()
 
     async def answer(self, request: Request) -> Response:

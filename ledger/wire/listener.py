@@ -21,7 +21,7 @@ OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 OUT_OF_FILES_PAUSE_S = 0.1
 COURTESY_S = 0.002  # between looks whether others, that have fewer connections, have taken the next one
 COURTESY_TURNS = 8
-SWEEP_S = 1.0  # how late a connection's deadline may be noticed
+SWEEP_S = 1.0  # a connection's deadline may be noticed twice as late
 
 
 async def serve(

@@ -232,7 +232,7 @@ def test_tasks_go_from_stream_to_stream_and_few_are_kept_when_none_is_open() -> 
                 for stream_id in streams:
                     assert (await client.answer(stream_id)).status == 200
             assert len(served) == 40
-            await trio.sleep(REST_S + 2 * SWEEP_S)
+            await trio.sleep(REST_S + 3 * SWEEP_S)
             assert sum(task.child_nurseries == [] and not _ended(task) for task in served) == IDLE_TASKS_KEPT
 
     run(test, virtual_time=True)
