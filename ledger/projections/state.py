@@ -202,18 +202,17 @@ def decode_changed(revision: int, row: bytes, bodies: Bodies = PLAIN) -> Stored:
     return stored
 
 
-def may_have(row: bytes | memoryview, revision: bytes, required: Required) -> bool:
-    """False: the object has not. `row` is of the state, or of the log's changes where `revision` is not empty."""
-    stored, changed = _required_bytes(required)
-    if revision:
-        return changed in bytes(row)
-    (header_bytes,) = HEADER_LENGTH.unpack_from(row, 8)
-    return stored in bytes(row[HEAD.size : HEAD.size + header_bytes])
+def header_of(row: bytes | memoryview) -> bytes:
+    return bytes(row[HEAD.size : HEAD.size + _header_length(row, 8)[0]])
 
 
-@lru_cache(256)
-def _required_bytes(required: Required) -> tuple[bytes, bytes]:
-    """As JSON in a header of the state, and as CBOR in a change."""
+_header_length = HEADER_LENGTH.unpack_from
+
+
+def as_stored(required: Required | None) -> tuple[bytes, bytes]:
+    """What the header of every such object contains, and the row of every change that left one such; maybe others'."""
+    if required is None:
+        return b"", b""
     name, value = required
     if value is None:
         return orjson.dumps(name) + b":", text_item(name)

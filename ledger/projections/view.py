@@ -19,19 +19,20 @@ from ledger.projections.slices import Range, Slices
 from ledger.projections.state import (
     REVISION,
     TABLE,
+    as_stored,
     body_cuts,
     bounds,
     decode_changed,
     decode_stored,
     encoded_key,
-    may_have,
+    header_of,
 )
 
 SLICE_ROWS = 2000  # looked at in one read; some milliseconds
 SLICE_BYTES = 512 << 10  # of bodies, joined in one read
 
 # Table key; the row of the state, and b""; or the row of the log's changes, and its revision (8 bytes).
-Row = tuple[bytes, bytes | memoryview, bytes]
+Row = tuple[bytes | memoryview, bytes | memoryview, bytes]
 
 
 class OpenView(View):
@@ -64,11 +65,13 @@ class OpenView(View):
     ) -> Slice:
         items: list[Stored] = []
         previous: Row = b"", b"", b""
+        in_header, in_change = as_stored(required)
         for looked_at, found in enumerate(self._rows(resource, *bounds(resource, namespace, after))):
             if looked_at == SLICE_ROWS or len(items) == items_max:
                 return Slice(items, place_of(*previous))
             previous = found
-            if required is None or may_have(found[1], found[2], required):
+            _, row, revision = found
+            if in_change in bytes(row) if revision else in_header in header_of(row):
                 stored = self._decoded(*found)
                 if selects(stored):
                     items.append(stored)
@@ -100,10 +103,10 @@ class OpenView(View):
             length += len(bodies[-1])
         return Joined(b",".join(bodies), len(bodies) - 1, None)
 
-    def _decoded(self, raw: bytes, row: bytes | memoryview, revision: bytes) -> Stored:
+    def _decoded(self, raw: bytes | memoryview, row: bytes | memoryview, revision: bytes) -> Stored:
         if revision:
             return decode_changed(int.from_bytes(revision, "big"), bytes(row), self.bodies)
-        return decode_stored(raw, bytes(row), self.bodies)
+        return decode_stored(bytes(raw), bytes(row), self.bodies)
 
     def _slice(
         self, resource: GroupResource, namespace: str, after: Place | None, api_version: str, rows_max: int
@@ -185,8 +188,7 @@ class NowView(OpenView):
         return None if row is None else decode_stored(raw, row, self.bodies)
 
     def _rows(self, resource: GroupResource, start: bytes, stop: bytes) -> Iterator[Row]:
-        for key, row in self.read.scan_in_place(TABLE, start, stop):
-            yield bytes(key), row, b""
+        return ((key, row, b"") for key, row in self.read.scan_in_place(TABLE, start, stop))
 
     @property
     def moment(self) -> int:
@@ -207,7 +209,7 @@ class NowView(OpenView):
         return self.count(resource, namespace, after)
 
 
-def place_of(raw: bytes, row: bytes | memoryview, revision: bytes) -> Place:
-    encoded = changed_key(bytes(row)) if revision else encoded_key(raw, bytes(row))
+def place_of(raw: bytes | memoryview, row: bytes | memoryview, revision: bytes) -> Place:
+    encoded = changed_key(bytes(row)) if revision else encoded_key(bytes(raw), bytes(row))
     key = Key.decode(encoded)
     return key.namespace, key.name
