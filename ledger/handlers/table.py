@@ -31,6 +31,11 @@ def rows(
     ]
 
 
+def depends_on_others(definition: ResourceDefinition) -> bool:
+    """Whether a row, or its place, depends on what else is in the list."""
+    return bool(_printers().listed_together(definition))
+
+
 def _row(definition: ResourceDefinition, obj: Object, values: list[Any], include: str, meta_version: str) -> Object:
     cells: Object = {"cells": values}
     conditions = _printers().conditions(definition, obj)

@@ -76,3 +76,26 @@ def test_an_empty_list_is_empty(server: Served) -> None:
     assert int(headers["content-length"]) == len(body)
     assert body.endswith(b'"items":[]}\n')
     assert names(json.loads(ask(server, f"{CONFIGMAPS}?labelSelector=n%3D3")[1])) == [NAMES[3]]
+
+
+@pytest.mark.parametrize("query", ["", "?includeObject=Object", "?includeObject=None", "?limit=110"])
+@pytest.mark.parametrize("form", ["Table", "PartialObjectMetadataList"])
+def test_what_is_made_in_turns_says_the_same_as_what_is_made_at_once(many: Served, form: str, query: str) -> None:
+    path = f"/api/v1/namespaces/kube-public/configmaps{query}"
+    accept = f"application/json;as={form};v=v1;g=meta.k8s.io"
+    made_in_turns = json.loads(ask(many, path, Accept=accept)[1])
+    at_once = json.loads(ask(many, f"{path}{'&' if query else '?'}pretty=true", Accept=accept)[1])
+    for document in (made_in_turns, at_once):
+        document["metadata"].pop("continue", None)
+        for row in document.get("rows", ()):
+            row["cells"].pop()  # the age
+    assert made_in_turns == at_once
+    assert len(made_in_turns["rows" if form == "Table" else "items"]) == (110 if "limit" in query else 230)
+
+
+@pytest.fixture(scope="module")
+def many(server: Served) -> Served:
+    for number in range(230):
+        made = {"metadata": {"name": f"m{number}", "annotations": {"a": "<&>"}}}
+        assert server.ask("POST /api/v1/namespaces/kube-public/configmaps", made)[0] == 201
+    return server

@@ -54,6 +54,11 @@ def listed(
     return rows
 
 
+def listed_together(definition: ResourceDefinition) -> bool:
+    """Whether `listed` makes more of all objects of a list than of one after the other."""
+    return str(definition.stored_as) in {*_ORDERS, *_MARKED}
+
+
 def conditions(definition: ResourceDefinition, obj: Object) -> list[Object]:
     """The row's conditions: Completed, for pods that are."""
     of_kind = _CONDITIONS.get(str(definition.stored_as))
