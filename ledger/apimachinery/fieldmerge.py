@@ -9,7 +9,7 @@ from typing import Any
 
 from ledger.apimachinery.fieldset import FieldSet, element_text, is_member
 from ledger.apimachinery.fieldtypes import DEDUCED, ListType, MapType, Type, TypeMismatch, list_element
-from ledger.apimachinery.fieldwalk import ABSENT
+from ledger.apimachinery.fieldwalk import ABSENT, LEAVES
 from ledger.apimachinery.gotext import sharp_v, type_of, verb_v
 
 
@@ -49,8 +49,20 @@ def _map_errors(value: Any, made: MapType, path: str, doubles: bool) -> list[str
         declared = made.fields.get(name) or made.element
         if declared is None:
             return [*errors, _at(f"{path}.{name}", "field not declared in schema")]
+        if type(member) in _FITTING[declared.scalar]:
+            continue
         errors += _errors(member, declared, f"{path}.{name}", doubles)
     return errors
+
+
+# What a scalar mostly is; "": the type is none.
+_FITTING: dict[str, frozenset[type]] = {
+    "": frozenset(),
+    "string": frozenset({str}),
+    "numeric": frozenset({int, float}),
+    "boolean": frozenset({bool}),
+    "untyped": frozenset({str, int, bool}),
+}
 
 
 def _list_errors(value: Any, made: ListType, path: str, doubles: bool) -> list[str]:
@@ -117,7 +129,8 @@ def _merge_maps(live: dict[str, Any], config: dict[str, Any], made: MapType) -> 
     merged = dict(live)
     for name, member in config.items():
         declared = made.fields.get(name) or made.element or DEDUCED
-        merged[name] = merge(live.get(name, ABSENT), member, declared)
+        leaf = declared.scalar and type(member) in LEAVES
+        merged[name] = member if leaf else merge(live.get(name, ABSENT), member, declared)
     return merged
 
 

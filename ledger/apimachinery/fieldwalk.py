@@ -19,6 +19,7 @@ class _Absent:
 
 ABSENT: Final = _Absent()
 _MARKED: FieldSet = {".": MEMBER}
+LEAVES = frozenset({str, int, bool})  # most values that have nothing below them
 
 
 def field_set(value: Any, made: Type) -> FieldSet:
@@ -44,6 +45,9 @@ def _map_fields(value: Any, made: MapType) -> Below:
     fields: FieldSet = {}
     for name, member in value.items():
         declared = made.fields.get(name)
+        if type(member) in LEAVES and (declared or made.element or DEDUCED).scalar:
+            fields[f"f:{name}"] = MEMBER
+            continue
         below = _fields_below(member, declared or made.element or DEDUCED)
         if declared is None or member is None or member == {}:
             below = _as_member(below)
@@ -116,7 +120,7 @@ def _compare(old: Any, new: Any, made: Type) -> _Difference:
 
 
 def _compare_unequal(old: Any, new: Any, made: Type) -> _Difference:
-    if type(old) in _LEAVES and type(new) in _LEAVES:
+    if type(old) in LEAVES and type(new) in LEAVES:
         return _MODIFIED
     kind, was = made.kind(new), made.kind(old)
     if was == kind:
@@ -133,7 +137,7 @@ def _gained(value: Any, made: Type) -> FieldSet:
         if whole is not None and not whole.atomic:
             fields, other = whole.fields, whole.element or DEDUCED
             below = {
-                f"f:{name}": MEMBER if type(member) in _LEAVES else _gained(member, fields.get(name, other))
+                f"f:{name}": MEMBER if type(member) in LEAVES else _gained(member, fields.get(name, other))
                 for name, member in value.items()
             }
     elif isinstance(value, list):
@@ -142,9 +146,6 @@ def _gained(value: Any, made: Type) -> FieldSet:
             for element, items in _by_element(value, listed).items():
                 below[element] = _gained(items[0], listed.element) if len(items) == 1 else MEMBER
     return {**_MARKED, **below} if below else MEMBER
-
-
-_LEAVES = frozenset({str, int, bool})  # most values that have nothing below them
 
 
 def _compare_as(kind: str, old: Any, new: Any, made: Type) -> _Difference:
@@ -184,15 +185,18 @@ def _compare_maps(old: dict[str, Any], new: dict[str, Any], made: MapType) -> _D
     for name, member in new.items():
         before = old.get(name, ABSENT)
         if before is ABSENT:
-            added[f"f:{name}"] = MEMBER if type(member) in _LEAVES else _gained(member, fields.get(name, other))
+            added[f"f:{name}"] = MEMBER if type(member) in LEAVES else _gained(member, fields.get(name, other))
         elif before is not member and before != member:
             below = _compare_unequal(before, member, fields.get(name, other))
             _put(f"f:{name}", below, removed, modified, added)
     if not new.keys() >= old.keys():
         for name, member in old.items():
-            if name not in new:
-                below = _compare(member, ABSENT, fields.get(name, other))
-                _put(f"f:{name}", below, removed, modified, added)
+            if name in new:
+                continue
+            if type(member) in LEAVES:
+                removed[f"f:{name}"] = MEMBER
+            else:
+                _put(f"f:{name}", _compare(member, ABSENT, fields.get(name, other)), removed, modified, added)
     return removed or None, modified or None, added or None
 
 

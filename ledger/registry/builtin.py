@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 
+import orjson
+
 from ledger.apimachinery import fieldset, json_codec
 from ledger.apimachinery.apply import apply
 from ledger.apimachinery.field import FieldError
@@ -21,6 +23,7 @@ from ledger.registry.converting import shown_patch, strategic_error
 from ledger.registry.options import DeleteOptions, WriteOptions
 from ledger.registry.replicas import replicas_paths
 from ledger.scheme import codec, strategies
+from ledger.scheme.body import has_opaque
 from ledger.scheme.conversion import convert, to_storage
 from ledger.scheme.definition import ResourceDefinition, Version
 from ledger.scheme.normalize import normalize, without_empty_lists
@@ -118,7 +121,10 @@ class Builtins:
             for entry in applied["metadata"].get("managedFields") or ():
                 if entry.get("subresource") == "scale":
                     entry.pop("time", None)  # as in track
-        return self.redecode(definition, version, sorted_keys(applied), "Ignore")[0]
+        try:
+            return self.redecode(definition, version, _sorted(version.kind, applied), "Ignore")[0]
+        except StatusError:  # said of the first field in order
+            return self.redecode(definition, version, sorted_keys(applied), "Ignore")[0]
 
     def decode_kind(self, kind: GVK, body: bytes, content_type: str, field_validation: str) -> tuple[Object, list[str]]:
         """An object of a kind that is no resource of its own: a Scale, a Binding."""
@@ -221,6 +227,21 @@ class Builtins:
 
     def grace_period(self, definition: ResourceDefinition, obj: Object, options: DeleteOptions) -> int | None:
         return pod_grace_period(obj, options.grace_s) if definition.traits.graceful_deletion else None
+
+
+def _sorted(kind: GVK, obj: Object) -> Object:
+    """The object as it leaves Go's maps, for its type to be decoded. Structs and maps have an order of their own there, so
+    what counts is opaque to the type: fieldsV1 in all kinds, and what some kinds have besides."""
+    if has_opaque(kind):
+        return sorted_keys(obj)
+    metadata = obj["metadata"]
+    if "managedFields" not in metadata:
+        return obj
+    entries = [
+        {**entry, "fieldsV1": orjson.loads(orjson.dumps(entry["fieldsV1"], option=orjson.OPT_SORT_KEYS))}
+        for entry in metadata["managedFields"]
+    ]
+    return {**obj, "metadata": {**metadata, "managedFields": entries}}
 
 
 @cache

@@ -36,7 +36,7 @@ def tree_of(value: Any) -> Callable[[], Any]:
 def read_json(body: bytes, expected: GVK) -> tuple[Any, Callable[[], Any]]:
     """(the value, how to get its exact tree); raises Refused."""
     try:
-        if _has_opaque(expected) and _NUMBERS_TO_KEEP.search(body):
+        if has_opaque(expected) and _NUMBERS_TO_KEEP.search(body):
             value = json_codec.loads_exact(body)
         else:
             value = orjson.loads(body)
@@ -136,7 +136,7 @@ def _nothing(_: str) -> None:
 
 
 @lru_cache(2048)
-def _has_opaque(kind: GVK) -> bool:
+def has_opaque(kind: GVK) -> bool:
     """Whether a kind's type holds opaque JSON whose numbers must survive as they were written; FieldsV1 has none."""
     seen: set[str] = set()
 

@@ -130,7 +130,7 @@ json_objects = st.dictionaries(
 )
 
 
-@given(json_objects, st.sampled_from([(",", ":"), (", ", ": ")]), st.booleans())
+@given(json_objects, st.sampled_from([(",", ":"), (", ", ": "), (" ,  ", ":  ")]), st.booleans())
 def test_what_is_read_as_JSON_is_what_YAML_says(
     value: dict[str, Any], separators: tuple[str, str], ascii_only: bool
 ) -> None:
@@ -151,7 +151,10 @@ def test_what_is_read_as_JSON_is_what_YAML_says(
         '{"a":1e3}',
         '{"a":12345678901234567890}',
         '{"<<":{"a":1}}',
-        '{"a": 1}',
+        '{"a": 1, "a": 2}',
+        '{"a" : 1}',
+        '{"a":\n1}',
+        '{"a":"\\/"}',
         "[1]",
         "a: 1",
     ],
@@ -165,4 +168,5 @@ def test_an_object_as_clients_send_it_is_read_as_JSON() -> None:
     assert json.dumps(_loads_plain_json(body)) == (
         '{"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"args": ["a\\nb"], "image": "nginx:1.27"}]}}'
     )
+    assert _loads_plain_json(b'{"b": [1, 2], "a": "x: y"}') == {"a": "x: y", "b": [1, 2]}, "with the spaces of Python"
     assert _loads_plain_json(b'{"a":' * 300 + b"1" + b"}" * 300) is None, "as deep as YAML may go"
