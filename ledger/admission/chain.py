@@ -99,42 +99,38 @@ class Chain:
 
     async def admit(self, attributes: Attributes) -> None:
         """Mutating plugins; StatusError when one refuses. Two rounds, where a hook changed what others had seen."""
-        await self._round(attributes)
+        steps = self._plan(attributes).mutating
+        await self._pass(steps, attributes)
         if attributes.rounds.wanted:
             attributes.rounds.second = True
-            await self._round(attributes)
+            await self._pass(steps, attributes)
 
-    async def _round(self, attributes: Attributes) -> None:
-        for plugin, waits in self._plan(attributes).mutating:
-            if plugin.handles(attributes):
-                if waits:
-                    await plugin.admit_async(attributes)
-                else:
-                    await self._call(plugin.admit, attributes)
+    async def validate(self, attributes: Attributes) -> None:
+        """Validating plugins; StatusError when one refuses."""
+        await self._pass(self._plan(attributes).validating, attributes)
 
-    async def _call(self, work: Callable[[Attributes, View], None], attributes: Attributes) -> None:
-        if not by_webhook(attributes.definition):
-            with self.view() as view:
-                work(attributes, view)
-            return
+    async def _pass(self, steps: list[Step], attributes: Attributes) -> None:
+        for handles, work, waits in steps:
+            if not handles(attributes):
+                continue
+            if waits:
+                await work(attributes)
+            elif by_webhook(attributes.definition):
+                await self._again(work, attributes)
+            else:
+                with self.view() as view:
+                    work(attributes, view)
+
+    async def _again(self, work: Callable[[Attributes, View], None], attributes: Attributes) -> None:
+        """From the start each time: a plugin may need a version that a webhook has to make first."""
         given = attributes.object
 
         def again() -> None:
-            """From the start each time: a plugin may need a version that a webhook has to make first."""
             attributes.object = deepcopy(given)
             with self.view() as view:
                 work(attributes, view)
 
         await self.convert(attributes.definition, again)
-
-    async def validate(self, attributes: Attributes) -> None:
-        """Validating plugins; StatusError when one refuses."""
-        for plugin, waits in self._plan(attributes).validating:
-            if plugin.handles(attributes):
-                if waits:
-                    await plugin.validate_async(attributes)
-                else:
-                    await self._call(plugin.validate, attributes)
 
     def _plan(self, attributes: Attributes) -> Plan:
         """The plugins that may have something to say about a resource, found out once."""
@@ -142,17 +138,33 @@ class Chain:
         plan = self._plans.get(resource)
         if plan is None:
             plan = self._plans[resource] = Plan(
-                [(one, hasattr(one, "admit_async")) for one in self.mutating if _about(one, resource)],
-                [(one, hasattr(one, "validate_async")) for one in self.validating if _about(one, resource)],
+                _steps(self.mutating, resource, "admit"), _steps(self.validating, resource, "validate")
             )
         return plan
 
 
-class Plan(NamedTuple):
-    """Plugins of one resource in order; with each, whether it must wait."""
+class Step(NamedTuple):
+    """What is asked of one plugin."""
 
-    mutating: list[tuple[Any, bool]]
-    validating: list[tuple[Any, bool]]
+    handles: Callable[[Attributes], bool]
+    work: Callable[..., Any]
+    waits: bool  # `work` is a coroutine, and takes no View
+
+
+class Plan(NamedTuple):
+    """Plugins of one resource in order."""
+
+    mutating: list[Step]
+    validating: list[Step]
+
+
+def _steps(plugins: Sequence[Plugin | Waiting], resource: GroupResource, work: str) -> list[Step]:
+    found = []
+    for one in plugins:
+        if _about(one, resource):
+            waits = hasattr(one, f"{work}_async")
+            found.append(Step(one.handles, getattr(one, f"{work}_async" if waits else work), waits))
+    return found
 
 
 def _about(plugin: Plugin | Waiting, resource: GroupResource) -> bool:

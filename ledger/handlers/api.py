@@ -63,4 +63,5 @@ class Api:
 
 def warn(request: Request, warnings: list[str]) -> None:
     """Adds warnings that the client has not been given yet."""
-    request.warnings += [one for one in warnings if one not in request.warnings]
+    if warnings:
+        request.warnings += [one for one in warnings if one not in request.warnings]

@@ -6,8 +6,9 @@ own, so one may be left open across an await; a View may not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ledger.apimachinery.resource import GroupResource, Key
 from ledger.log.api import Bodies, Commit, Engine, Entry, Fold
@@ -90,9 +91,11 @@ class Store:
 
     # Writing.
 
-    async def append(self, event: Event, changes: Sequence[Change] = (), guards: Sequence[Guard] = ()) -> Commit:
-        """See log.api.Engine.append: durable and visible on return; raises Conflict."""
-        return await self.engine.append(event, changes, guards)
+    def append(
+        self, event: Event, changes: Sequence[Change] = (), guards: Sequence[Guard] = ()
+    ) -> Coroutine[Any, Any, Commit]:
+        """See log.api.Engine.append, which is to be awaited: durable and visible on return; raises Conflict."""
+        return self.engine.append(event, changes, guards)
 
     def note(self, event: Event) -> bool:
         """Records an event without changes; on disk with the next commit, or within some 100 ms.

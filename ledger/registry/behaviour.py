@@ -12,8 +12,9 @@ from ledger.scheme.definition import ResourceDefinition, Version
 from ledger.scheme.strategies import Context
 
 
-class Behaviour(Protocol):
-    """Decoding is in the request's version, the rest in the storage version; objects may be changed in place."""
+class OfResource(Protocol):
+    """What depends on the resource. Decoding is in the request's version, the rest in the storage version; objects may be
+    changed in place."""
 
     def decode(
         self, definition: ResourceDefinition, version: Version, body: bytes, content_type: str, field_validation: str
@@ -44,10 +45,6 @@ class Behaviour(Protocol):
         """Takes out, in place, what `patched` let stay."""
         ...
 
-    def decode_applied(self, body: bytes, field_validation: str) -> tuple[Object, list[str]]:
-        """An apply's configuration as it is, and warnings. StatusError 400."""
-        ...
-
     def apply(
         self,
         definition: ResourceDefinition,
@@ -59,14 +56,6 @@ class Behaviour(Protocol):
         now: int,
     ) -> Object:
         """The object after an apply, managedFields included. StatusError 400, 409 with the conflicts."""
-        ...
-
-    def decode_kind(self, kind: GVK, body: bytes, content_type: str, field_validation: str) -> tuple[Object, list[str]]:
-        """An object of a kind that is no resource of its own: a Scale, a Binding."""
-        ...
-
-    def decode_options(self, body: bytes, content_type: str, kind: str) -> Object | None:
-        """DeleteOptions and the like, of whatever group version; None when there is no body."""
         ...
 
     def to_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object:
@@ -82,12 +71,6 @@ class Behaviour(Protocol):
         ...
 
     def from_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object: ...
-
-    def unconverted(
-        self, definition: ResourceDefinition, version: Version, objects: Iterable[Object]
-    ) -> Iterator[tuple[Object, GVK]]:
-        """What `from_storage` will ask a conversion webhook for, of each of these stored objects, and may change in place."""
-        ...
 
     def track(
         self,
@@ -109,6 +92,32 @@ class Behaviour(Protocol):
     def before_update(
         self, definition: ResourceDefinition, subresource: str, obj: Object, old: Object, context: Context
     ) -> None: ...
+
+
+class Behaviour(OfResource, Protocol):
+    """What a server does with all its resources."""
+
+    def of(self, definition: ResourceDefinition) -> OfResource:
+        """The same for whoever asks much about one resource."""
+        ...
+
+    def decode_applied(self, body: bytes, field_validation: str) -> tuple[Object, list[str]]:
+        """An apply's configuration as it is, and warnings. StatusError 400."""
+        ...
+
+    def decode_kind(self, kind: GVK, body: bytes, content_type: str, field_validation: str) -> tuple[Object, list[str]]:
+        """An object of a kind that is no resource of its own: a Scale, a Binding."""
+        ...
+
+    def decode_options(self, body: bytes, content_type: str, kind: str) -> Object | None:
+        """DeleteOptions and the like, of whatever group version; None when there is no body."""
+        ...
+
+    def unconverted(
+        self, definition: ResourceDefinition, version: Version, objects: Iterable[Object]
+    ) -> Iterator[tuple[Object, GVK]]:
+        """What `from_storage` will ask a conversion webhook for, of each of these stored objects, and may change in place."""
+        ...
 
     def grace_period(self, definition: ResourceDefinition, obj: Object, options: DeleteOptions) -> int | None:
         """Seconds this object is granted to end; None when its kind knows no graceful deletion."""

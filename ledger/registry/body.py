@@ -19,7 +19,7 @@ from ledger.projections.api import Stored
 from ledger.scheme import protobuf
 from ledger.scheme.conversion import stored_kind
 from ledger.scheme.definition import ResourceDefinition
-from ledger.scheme.selectable import field_values
+from ledger.scheme.selectable import builtin_field_values, field_values
 
 OBJECT_BYTES_MAX = 1536 * 1024  # etcd's --max-request-bytes
 REQUEST_BYTES = 400  # of one of etcd's transactions besides the object, in round numbers
@@ -52,7 +52,7 @@ METADATA_ORDER = (
 def ordered_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     """metadata in Go's order, without the resourceVersion."""
     ordered = {name: metadata[name] for name in METADATA_ORDER if name in metadata}
-    if len(ordered) < len(metadata):
+    if len(ordered) + ("resourceVersion" in metadata) < len(metadata):
         ordered |= {
             name: value for name, value in metadata.items() if name not in ordered and name != "resourceVersion"
         }
@@ -124,7 +124,7 @@ def check_size(change: Change) -> None:
 def _fields(definition: ResourceDefinition, obj: Object) -> dict[str, str]:
     """The values of what field selectors may ask for."""
     if not definition.custom:
-        return field_values(definition, next(iter(definition.versions.values())), obj)
+        return builtin_field_values(definition, obj)
     return {
         label: value
         for version in definition.versions.values()

@@ -24,9 +24,9 @@ from ledger.registry.options import DeleteOptions, WriteOptions
 from ledger.registry.replicas import replicas_paths
 from ledger.scheme import codec, strategies
 from ledger.scheme.body import has_opaque
-from ledger.scheme.conversion import convert, to_storage
+from ledger.scheme.conversion import convert, stored_kind, to_storage
 from ledger.scheme.definition import ResourceDefinition, Version
-from ledger.scheme.normalize import normalize, without_empty_lists
+from ledger.scheme.normalize import may_hold_required_lists, normalize, without_empty_lists
 from ledger.scheme.strategies import Context
 from ledger.scheme.strategies.deletion import pod_grace_period
 from ledger.scheme.strategies.validation import has_rules, validate_create, validate_update
@@ -141,10 +141,11 @@ class Builtins:
 
     def to_storage(self, definition: ResourceDefinition, version: Version, obj: Object) -> Object:
         kind, metadata = version.kind, obj["metadata"]
-        whole = without_empty_lists(kind, obj)
-        if whole is not obj:
-            obj = {"kind": kind.kind, "apiVersion": kind.api_version} | whole | {"metadata": metadata}
-        return to_storage(definition, obj)
+        if may_hold_required_lists(kind):
+            whole = without_empty_lists(kind, obj)
+            if whole is not obj:
+                obj = {"kind": kind.kind, "apiVersion": kind.api_version} | whole | {"metadata": metadata}
+        return obj if kind == stored_kind(definition) else to_storage(definition, obj)
 
     def hub(self, definition: ResourceDefinition, stored: Object, live: Object) -> Object:
         return stored

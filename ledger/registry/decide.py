@@ -42,8 +42,11 @@ def check_namespace(definition: ResourceDefinition, metadata: dict[str, Any], na
 
 def wipe_system_fields(metadata: dict[str, Any]) -> None:
     """What a client may not choose on create."""
-    for name in ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
-        metadata.pop(name, None)
+    for name in metadata.keys() & _NOT_CHOSEN:
+        del metadata[name]
+
+
+_NOT_CHOSEN = frozenset({"creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"})
 
 
 def owner_references_warning(metadata: dict[str, Any], after_admission: bool) -> str:
@@ -87,7 +90,7 @@ def check_revision(definition: ResourceDefinition, name: str, given: str, revisi
 def names_revision(metadata: dict[str, Any]) -> bool:
     """Whether a new object comes with a version; 0 and what is no number count as none (rest.BeforeCreate's store)."""
     given = str(metadata.get("resourceVersion") or "")
-    return given.isascii() and given.isdigit() and int(given) != 0
+    return given != "" and given.isascii() and given.isdigit() and int(given) != 0
 
 
 def check_revision_is_number(given: str) -> None:

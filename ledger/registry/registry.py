@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from ledger.admission.api import Attributes
 from ledger.apimachinery.http import Request, User
@@ -25,12 +25,13 @@ from ledger.projections.state import splice
 from ledger.projections.store import Store
 from ledger.registry import decide
 from ledger.registry.allocators.api import Allocator
-from ledger.registry.behaviour import Behaviour, Context
+from ledger.registry.behaviour import Behaviour, Context, OfResource
 from ledger.registry.body import change_of, check_size, decode, encode_body, key_of, removal_of
 from ledger.registry.conversions import Conversions
 from ledger.registry.options import DeleteOptions, WriteOptions
 from ledger.registry.scales import scale_of
 from ledger.registry.storage_keys import other_uid
+from ledger.scheme.conversion import by_webhook
 from ledger.scheme.definition import ResourceDefinition, Version
 
 SCALE_PART = "scale"
@@ -74,6 +75,7 @@ class Written:
     status: dict[str, Any] | None = None  # answer with this instead
 
 
+T = TypeVar("T")
 Transform = Callable[[Object | None, View], Object]  # current object in the request's version -> wanted object
 # stored object -> the object as it is to go, and what else changes with it
 Prepare = Callable[[Object, View], tuple[Object, list[Change]]]
@@ -120,29 +122,29 @@ class Registry:
 
     async def _create(self, call: Call, obj: Object, options: WriteOptions, tracked: bool = False) -> Written:
         definition, resource = call.definition, call.definition.group_resource
-        now = self.clock()
+        behaviour, now = self.behaviour.of(definition), self.clock()
         context = Context(call.user, rfc3339(now), call.version.name)
         uid = self.new_uid()
         if not tracked:
-            obj = self.behaviour.track(
-                definition, call.version, None, obj, self._manager(call, options), call.subresource, now
-            )
-        obj = self.behaviour.to_storage(definition, call.version, obj)
+            manager = self._manager(call, options)
+            obj = behaviour.track(definition, call.version, None, obj, manager, call.subresource, now)
+        obj = behaviour.to_storage(definition, call.version, obj)
         attributes = self._attributes(call, "CREATE", obj, None, options)
-        for _ in range(ATTEMPTS_MAX):
-            attributes.start_over()
+        for attempt in range(ATTEMPTS_MAX):
+            if attempt:
+                attributes.start_over()
             committed = False
             try:
                 obj = await self._admit(attributes, obj)
                 decide.fill_system_fields(obj, now, uid)
                 self._dedup(call, obj["metadata"], True)
                 self._allocate(attributes)
-                self.behaviour.before_create(definition, obj, context)
+                behaviour.before_create(definition, obj, context)
                 await self.admission.validate(attributes)
                 self._tell(call, attributes, context)
                 if attributes.patched:
-                    self.behaviour.prune(definition, obj)
-                final = await self._at_rest(definition, obj)
+                    behaviour.prune(definition, obj)
+                final = await self._at_rest(behaviour, definition, obj)
                 if options.dry_run:
                     with self.store.view() as view:
                         if (existing := view.get(call.key)) is not None:
@@ -188,11 +190,12 @@ class Registry:
         the wanted object is made again; one that names a resourceVersion is then refused as a conflict.
         """
         definition, resource = call.definition, call.definition.group_resource
+        behaviour = self.behaviour.of(definition)
         for _ in range(ATTEMPTS_MAX):
             now = self.clock()
             context = Context(call.user, rfc3339(now), call.version.name)
-            look = partial(self._look, call, transform, create)
-            stored, old, live, wanted = await self.conversions.run(definition, look)
+            look = partial(self._look, behaviour, call, transform, create)
+            stored, old, live, wanted = await self._converted(definition, look)
             if stored is None or old is None or live is None:
                 if uid := wanted["metadata"].get("uid"):
                     why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
@@ -202,8 +205,8 @@ class Registry:
                 decide.check_namespace(definition, wanted["metadata"], call.namespace)
                 return await self._create(call, wanted, options, tracked)
             if direct:
-                obj = self.behaviour.to_storage(definition, call.version, wanted)
-                change = change_of(definition, await self._at_rest(definition, obj), stored.revision)
+                obj = behaviour.to_storage(definition, call.version, wanted)
+                change = change_of(definition, await self._at_rest(behaviour, definition, obj), stored.revision)
                 if options.dry_run:
                     return Written(_as_stored(change, stored.revision))
                 try:
@@ -218,7 +221,7 @@ class Registry:
         raise modified(resource, call.name)
 
     def _look(
-        self, call: Call, transform: Transform, create: bool
+        self, behaviour: OfResource, call: Call, transform: Transform, create: bool
     ) -> tuple[Stored | None, Object | None, Object | None, Object]:
         """(what is stored, the same in the version a write works in, in the request's version, what it shall be)."""
         definition = call.definition
@@ -227,13 +230,19 @@ class Registry:
             if stored is None and not create:
                 raise not_found(definition.group_resource, call.name)
             old = decode(stored) if stored is not None else None
-            live = self.behaviour.from_storage(definition, call.version, old) if old is not None else None
+            live = behaviour.from_storage(definition, call.version, old) if old is not None else None
             if old is not None and live is not None:
-                old = self.behaviour.hub(definition, old, live)
+                old = behaviour.hub(definition, old, live)
             return stored, old, live, transform(live, view)
 
-    async def _at_rest(self, definition: ResourceDefinition, obj: Object) -> Object:
-        return await self.conversions.run(definition, partial(self.behaviour.at_rest, definition, obj))
+    async def _converted(self, definition: ResourceDefinition, work: Callable[[], T]) -> T:
+        """What `work` gives, which may need versions that only a webhook makes."""
+        return await self.conversions.run(definition, work) if by_webhook(definition) else work()
+
+    async def _at_rest(self, behaviour: OfResource, definition: ResourceDefinition, obj: Object) -> Object:
+        if not by_webhook(definition):
+            return behaviour.at_rest(definition, obj)
+        return await self.conversions.run(definition, partial(behaviour.at_rest, definition, obj))
 
     async def _replace(
         self,
@@ -246,7 +255,7 @@ class Registry:
         context: Context,
         now: int,
     ) -> Written:
-        definition = call.definition
+        definition, behaviour = call.definition, self.behaviour.of(call.definition)
         metadata = wanted["metadata"]
         decide.check_namespace(definition, metadata, call.namespace)
         if call.request.method == "PUT":
@@ -256,11 +265,9 @@ class Registry:
         decide.check_revision(definition, call.name, metadata.pop("resourceVersion", ""), stored.revision)
         if live is not None:
             manager = self._manager(call, options)
-            track = partial(
-                self.behaviour.track, definition, call.version, live, wanted, manager, call.subresource, now
-            )
-            wanted = await self.conversions.run(definition, track)
-        obj = self.behaviour.to_storage(definition, call.version, wanted)
+            track = partial(behaviour.track, definition, call.version, live, wanted, manager, call.subresource, now)
+            wanted = await self._converted(definition, track)
+        obj = behaviour.to_storage(definition, call.version, wanted)
         attributes = self._attributes(call, "UPDATE", obj, old, options)
         committed = False
         try:
@@ -270,13 +277,13 @@ class Registry:
             obj["metadata"]["resourceVersion"] = str(stored.revision)
             if not call.subresource:
                 self._allocate(attributes)
-            self.behaviour.before_update(definition, call.subresource, obj, old, context)
+            behaviour.before_update(definition, call.subresource, obj, old, context)
             if call.subresource == SCALE_PART:
                 attributes.object = self._scale(call, obj)
             await self.admission.validate(attributes)
             self._tell(call, attributes, context)
             if attributes.patched:
-                self.behaviour.prune(definition, obj)
+                behaviour.prune(definition, obj)
             written = await self._store_update(call, stored, obj, old, attributes)
             committed = not options.dry_run
             return written
@@ -353,7 +360,7 @@ class Registry:
                 freed = self._freed(definition, old)
                 await self._commit(call, 200, [*attributes.companions, *freed, removal], attributes.guards)
             return Written(answer, deleted=True)
-        final = await self._at_rest(definition, obj)
+        final = await self._at_rest(self.behaviour.of(definition), definition, obj)
         if decide.same_but_for(final, old if final is obj else decode(stored)):
             return Written(stored)
         change = change_of(definition, final, expect=stored.revision)
@@ -522,6 +529,8 @@ class Registry:
         return manager_name(options.field_manager, call.request.headers.get("user-agent"))
 
     def _dedup(self, call: Call, metadata: dict[str, Any], after_admission: bool) -> None:
+        if "ownerReferences" not in metadata:
+            return
         warning = decide.owner_references_warning(metadata, after_admission)
         if warning:
             call.request.warnings.append(warning)

@@ -60,6 +60,13 @@ def normal_form(id: str, obj: dict[str, Any], known: bool = False) -> dict[str, 
     return normal
 
 
+@cache
+def may_hold_required_lists(gvk: GVK) -> bool:
+    """Whether `without_empty_lists` may have anything to do for a kind."""
+    id = types.type_of(gvk)
+    return id is not None and gvk.group not in JSON_STORED and _empty_list_finder(id) is not None
+
+
 def without_empty_lists(gvk: GVK, obj: dict[str, Any]) -> dict[str, Any]:
     """`obj`, normal but as it was before it was stored, as it comes back from the store: required empty lists are null."""
     id = types.type_of(gvk)

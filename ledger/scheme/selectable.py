@@ -44,11 +44,15 @@ def field_values(definition: ResourceDefinition, version: Version, obj: Object) 
     """
     if definition.custom:
         return {label: _text(obj, label) for label in version.selectable_fields}
+    return builtin_field_values(definition, obj)
+
+
+def builtin_field_values(definition: ResourceDefinition, obj: Object) -> dict[str, str]:
     places = definition.plans.get("field_labels")
     if places is None:
         labels: Mapping[str, str] = definition.traits.more.get("fieldLabels", {})
         places = definition.plans["field_labels"] = [(label, *_parsed(one)) for label, one in labels.items()]
-    return {label: _first_text(obj, paths, zero) for label, paths, zero in places}
+    return {label: _first_text(obj, paths, zero) for label, paths, zero in places} if places else {}
 
 
 def _text(obj: Object, expression: str) -> str:

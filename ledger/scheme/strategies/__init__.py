@@ -4,6 +4,9 @@ Data first (ledger/scheme/data/{traits,defaults,disabled_fields}.json), named fu
 Nothing here waits or reads a clock; time and user arrive in a `Context`. docs/adr/0010 says why.
 """
 
+from functools import cache
+from typing import Any
+
 from ledger.apimachinery.resource import Object
 from ledger.scheme.definition import ResourceDefinition
 from ledger.scheme.strategies.context import Context
@@ -38,6 +41,12 @@ __all__ = [
 
 def warnings(definition: ResourceDefinition, obj: Object, old: Object | None, subresource: str = "") -> list[str]:
     """See advice.warnings, which is loaded with the first object that is written: a start does not wait for it."""
+    found: list[str] = _advice().warnings(definition, obj, old, subresource)
+    return found
+
+
+@cache
+def _advice() -> Any:
     from ledger.scheme.strategies import advice
 
-    return advice.warnings(definition, obj, old, subresource)
+    return advice

@@ -38,7 +38,8 @@ def default(definition: ResourceDefinition, version: Version | str, obj: Object,
     if plan is None:
         type_name = _rules()["kinds"].get(f"{definition.gvr(name).api_version}/{kind}")
         plan = definition.plans["defaults", name, kind] = _plan(type_name) if type_name else _NOTHING
-    plan.apply(obj, now)
+    if plan is not _NOTHING:
+        plan.apply(obj, now)
 
 
 def default_kind(api_version: str, kind: str, obj: Object, now: str | None = None) -> None:
