@@ -93,35 +93,28 @@ class Metrics:
             dry_run = "All" if request.query and "dryRun=All" in request.query else ""
             verb = _VERBS.get(info.verb) or info.verb.upper()
             labels = ("apiserver", dry_run, info.group, info.resource, scope, info.subresource, verb, info.version)
-        self._count(labels, code, seconds)
-
-    def observe_event(self, event: Event) -> None:
-        """As `observe`, of a read that another process answered."""
-        if not event.resource:
-            labels = ("apiserver", "", "", "", "", "", event.verb.upper(), "")
-        else:
-            scope = "resource" if event.name else "namespace" if event.namespace else "cluster"
-            verb = _VERBS.get(event.verb) or event.verb.upper()
-            labels = (
-                "apiserver",
-                "",
-                event.api_group,
-                event.resource,
-                scope,
-                event.subresource,
-                verb,
-                event.api_version,
-            )
-        for _ in range(event.count):
-            self._count(labels, event.code, (event.answered - event.received) / 1e6)
-
-    def _count(self, labels: tuple[str, ...], code: int, seconds: float) -> None:
         series = self.series.get(labels) or self._new_series(labels)
         series.codes[code] = series.codes.get(code, 0) + 1
         if labels[6] == "WATCH":
             return  # a watch is over when its client wants, which says nothing about this server
         series.buckets[bisect_left(DURATION_BUCKETS_S, seconds)] += 1
         series.seconds += seconds
+
+    def observe_event(self, event: Event) -> None:
+        """As `observe`, of what another process answered: a read, or a refusal."""
+        group, version = event.api_group, event.api_version
+        if not event.resource:
+            labels = ("apiserver", "", "", "", "", "", event.verb.upper(), "")
+        else:
+            scope = "resource" if event.name else "namespace" if event.namespace else "cluster"
+            verb = _VERBS.get(event.verb) or event.verb.upper()
+            labels = ("apiserver", "", group, event.resource, scope, event.subresource, verb, version)
+        series = self.series.get(labels) or self._new_series(labels)
+        series.codes[event.code] = series.codes.get(event.code, 0) + event.count
+        if labels[6] != "WATCH":
+            seconds = (event.answered - event.received) / 1e6
+            series.buckets[bisect_left(DURATION_BUCKETS_S, seconds)] += event.count
+            series.seconds += seconds * event.count
 
     def _new_series(self, labels: tuple[str, ...]) -> Series:
         if len(self.series) >= SERIES_MAX:

@@ -23,6 +23,7 @@ PREFIX = "x-ledger-"
 CLIENT, VERSION, CERTIFICATE, SIGNER, CERTIFICATE_ERROR = (
     f"{PREFIX}{name}" for name in ("client", "http-version", "certificate", "signer", "certificate-error")
 )
+ENDLESS, PASSED_ON = f"{PREFIX}endless", f"{PREFIX}passed-on"  # of an answer: see Response
 WHOLE_BODY_BYTES = 16 * 1024  # a body up to here is read before anybody knows who sends it
 WHOLE_ANSWER_BYTES = 256 * 1024
 WRITER_GONE_S = (
@@ -110,7 +111,11 @@ def with_what_workers_tell(handler: Handler) -> Handler:
         request.peer_certificate = _decoded(told.get(CERTIFICATE))
         request.peer_signer = _decoded(told.get(SIGNER))
         request.peer_certificate_error = (_decoded(told.get(CERTIFICATE_ERROR)) or b"").decode()
-        return await handler(request)
+        response = await handler(request)
+        marks = [(ENDLESS, response.endless), (PASSED_ON, response.passed_on)]
+        response.headers = [pair for pair in response.headers if not pair[0].lower().startswith(PREFIX)]
+        response.headers += [(name, "1") for name, holds in marks if holds]
+        return response
 
     return received
 
@@ -122,14 +127,14 @@ def _decoded(text: str | None) -> bytes | None:
 async def _answer(exchange: Exchange, request: Request) -> Response:
     if exchange.status == 101:
         return Response(101, exchange.headers, tunnel=lambda client: join(client, exchange), release=exchange.abort)
-    headers = [pair for pair in exchange.headers if pair[0] not in OWN]
+    headers = [pair for pair in exchange.headers if pair[0] not in OWN and not pair[0].startswith(PREFIX)]
     response = Response(exchange.status, headers, length=exchange.length, release=exchange.close)
     if request.method == "HEAD" or exchange.status in (204, 304):
         await exchange.read()  # there is nothing, but now the connection knows
     elif response.length is not None and response.length <= WHOLE_ANSWER_BYTES:
         return await _whole(exchange, response)
     response.stream = _copier(exchange)
-    response.endless = response.passed_on = response.length is None
+    response.endless, response.passed_on = bool(exchange.header(ENDLESS)), bool(exchange.header(PASSED_ON))
     return response
 
 

@@ -37,6 +37,20 @@ def test_requests_are_counted_by_verb_resource_scope_and_code() -> None:
     assert f"apiserver_request_duration_seconds_count{{{labels}}} 3.0" in shown
 
 
+def test_what_another_process_answered_is_counted_alike() -> None:
+    here, told = Metrics([]), Metrics([])
+    for method, path in (("GET", "/api/v1/namespaces/ns/pods/a"), ("GET", "/api/v1/watch/pods"), ("GET", "/apis")):
+        info = request_info(method, path, "")
+        here.observe(asked(f"{method} {path}"), 200, 0.003)
+        event = Event("id", 1_000, 4_000, info.verb, path, User("u"), 200)
+        event.api_version, event.resource = info.version, info.resource
+        event.namespace, event.name = info.namespace, info.name
+        told.observe_event(event)
+    assert told.series.keys() == here.series.keys()
+    assert [one.buckets for one in told.series.values()] == [one.buckets for one in here.series.values()]
+    assert [one.codes for one in told.series.values()] == [one.codes for one in here.series.values()]
+
+
 def test_made_up_paths_do_not_fill_the_memory() -> None:
     metrics = Metrics([])
     for number in range(SERIES_MAX + 100):
