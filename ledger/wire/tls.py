@@ -23,8 +23,9 @@ from trio.lowlevel import wait_readable, wait_writable
 from ledger.wire.config import WireConfig
 from ledger.wire.stream import RECEIVE_BYTES, Disconnected, PlainStream
 
-# TLS 1.2 suites that HTTP/2 allows (RFC 9113, appendix A); those of TLS 1.3 are all fine.
-CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
+# As Go prefers them: AES with 128 bits first, which is a tenth of a large answer's encryption cheaper.
+SUITES = b"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"  # of TLS 1.3
+CIPHERS = b"ECDHE+AESGCM+AES128:ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2: what HTTP/2 allows (RFC 9113, appendix A)
 NO_RENEGOTIATION = 0x40000000  # SSL_OP_NO_RENEGOTIATION: a write never has to wait for the peer's bytes
 PARTIAL_WRITES = 0x1  # SSL_MODE_ENABLE_PARTIAL_WRITE, which pyOpenSSL sets: one record a call, and a call a record
 SEND_BYTES = 256 * 1024  # encrypted in one call, without the GIL
@@ -48,6 +49,7 @@ def tls_context(config: WireConfig) -> SSL.Context:
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_CIPHER_SERVER_PREFERENCE | SSL.OP_NO_TICKET | NO_RENEGOTIATION)
+    context.set_tls13_ciphersuites(SUITES)
     context.set_cipher_list(CIPHERS)
     context.clear_mode(PARTIAL_WRITES)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # an idle connection then costs some 35 KB less
