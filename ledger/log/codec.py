@@ -40,7 +40,7 @@ VERSION_AT = 1 + len(UID_BEGINS) + 36
 EVENT_ENDS = dumps(1) + dumps(b"") + dumps([])
 TIMES = struct.Struct(">BQBQ")
 _EIGHT_BYTES = 0x1B  # how CBOR begins a number above 32 bits
-REMEMBERED_MAX = 4096  # parts of events
+REMEMBERED_MAX = 2048  # parts of events
 REMEMBERED_BYTES_MAX = 2048  # of one of them
 LONG_KEY = 481  # length of every shortened key; LMDB takes 511 bytes, and history adds 9
 

@@ -16,7 +16,7 @@ from typing import Any
 import lmdb
 
 from ledger.log.api import Bodies, Damaged, InUse, LogClosed, Unusable
-from ledger.log.resident import RESIDENT_BYTES_MAX, RESTING_BYTES_MAX, MapPages
+from ledger.log.resident import RESIDENT_BYTES_MAX, RESTING_BYTES_MAX, FreedMemory, MapPages
 from ledger.log.rows import LogRead, first_rows
 from ledger.log.sequencer import LOG_TABLES, Rows
 
@@ -133,7 +133,7 @@ class LmdbFile:
             self.env = _open(self.path, read_only, relaxed)
             try:
                 self.tables = self._open_tables((*LOG_TABLES, *tables))
-                self._pages, self._reads = MapPages(self.path), 0
+                self._pages, self._freed, self._reads = MapPages(self.path), FreedMemory(), 0
             except BaseException:
                 self.env.close()
                 raise
@@ -204,8 +204,9 @@ class LmdbFile:
         self.env.sync(True)
 
     def give_back_pages(self) -> None:
-        """Lets go of the pages that were read lately; the next readers map them again."""
+        """Lets go of the pages that were read lately, and of what was freed; the next readers map them again."""
         self._pages.look(RESTING_BYTES_MAX)
+        self._freed.look()
 
     def reader_check(self) -> None:
         """Frees the slots of readers whose process died; else the pages they read are never used again."""
@@ -213,6 +214,7 @@ class LmdbFile:
 
     def close(self) -> None:
         self._pages.close()
+        self._freed.close()
         self.env.close()
         self._unlock()
 

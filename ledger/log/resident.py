@@ -1,4 +1,4 @@
-"""Gives pages of mapped files back to the kernel, which keeps them in its page cache and maps them again on a touch.
+"""Gives memory back to the kernel: pages of mapped files, which it maps again on a touch, and what was freed.
 
 A page of the log's map that was read once counts as this process's memory until the kernel needs it for something else:
 a list of 100,000 objects leaves half a gigabyte behind, on a machine, or in a container, that others pay for as well.
@@ -22,6 +22,7 @@ from typing import NamedTuple
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 RESIDENT_BYTES_MAX = 64 << 20  # of the map's pages; what a busy server touches again and again should fit in
 RESTING_BYTES_MAX = 4 << 20  # of them, of which a server lets go every few seconds
+FREED_BYTES_MAX = 8 << 20  # that anonymous memory may grow by before what of it is free is given back
 MADV_DONTNEED = 4  # of Linux; the same on every architecture that Python has wheels for
 
 
@@ -38,37 +39,85 @@ class Mapping(NamedTuple):
 class MapPages:
     """The resident pages of one mapped file, which must stay mapped during each call."""
 
-    __slots__ = ("_others", "_path", "_ranges", "_statm")
+    __slots__ = ("_others", "_path", "_ranges", "_resident")
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._ranges: list[tuple[int, int]] | None = None  # where the map lies: looked up when first needed
-        self._statm = -1
-        with suppress(OSError):
-            self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
-        self._others = self._file_bytes()  # file pages in memory that are not the map's: code, libraries
+        self._resident = Resident()
+        self._others = self._resident.file_bytes()  # file pages in memory that are not the map's: code, libraries
 
     def look(self, bytes_max: int) -> bool:
         """Gives all of them back if they are more than that; whether they were. Costs 2 us when they were not."""
-        if self._file_bytes() - self._others <= bytes_max:
+        if self._resident.file_bytes() - self._others <= bytes_max:
             return False
         if self._ranges is None:
             self._ranges = _ranges_of(self._path)
         for start, length in self._ranges:
             _give_back(start, length)
-        self._others = self._file_bytes()
+        self._others = self._resident.file_bytes()
         return True
+
+    def close(self) -> None:
+        self._resident.close()
+
+
+class FreedMemory:
+    """What was freed and not given back: a list of everything leaves holes of 20 MiB between what stays.
+
+    glibc gives back the end of its heap by itself, holes only when asked. That takes it a millisecond.
+    """
+
+    __slots__ = ("_before", "_resident")
+
+    def __init__(self) -> None:
+        self._resident = Resident()
+        self._before = self._resident.own_bytes()
+
+    def look(self) -> bool:
+        """Gives it back if memory has grown since; whether it did."""
+        now = self._resident.own_bytes()
+        if now - self._before <= FREED_BYTES_MAX:
+            self._before = min(self._before, now)
+            return False
+        trim = getattr(_libc(), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+        self._before = self._resident.own_bytes()
+        return True
+
+    def close(self) -> None:
+        self._resident.close()
+
+
+class Resident:
+    """How much memory the process has, from /proc/self/statm, which stays open; 0 where that cannot be known."""
+
+    __slots__ = ("_statm",)
+
+    def __init__(self) -> None:
+        self._statm = -1
+        with suppress(OSError):
+            self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+
+    def file_bytes(self) -> int:
+        return self._pages()[1] * PAGE_BYTES
+
+    def own_bytes(self) -> int:
+        """Of no file."""
+        resident, shared = self._pages()
+        return (resident - shared) * PAGE_BYTES
+
+    def _pages(self) -> tuple[int, int]:
+        if self._statm < 0:
+            return 0, 0
+        _, resident, shared = os.pread(self._statm, 128, 0).split(maxsplit=3)[:3]
+        return int(resident), int(shared)
 
     def close(self) -> None:
         if self._statm >= 0:
             os.close(self._statm)
             self._statm = -1
-
-    def _file_bytes(self) -> int:
-        """All pages of files that the process has in memory; 0 where that cannot be known."""
-        if self._statm < 0:
-            return 0
-        return int(os.pread(self._statm, 128, 0).split()[2]) * PAGE_BYTES
 
 
 def give_back_program() -> None:

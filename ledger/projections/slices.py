@@ -3,7 +3,7 @@
 Whenever a controller or a node restarts, it lists what others have listed: nearly all of that has not changed since. A slice is
 the bodies of a range of keys. One of now is kept until a commit changes an object in its range, and serves every view
 between the revision it was read at and then. One that changes had overtaken when it was read shows a past moment: it
-serves views of just that, and is kept when it is asked for the second time. What nobody asked for in a minute goes, and
+serves views of just that, and is kept when it is asked for the second time. What nobody asked for in two seconds goes, and
 only that makes room: one long list does not wash out the others.
 """
 
@@ -25,7 +25,7 @@ from ledger.projections.api import Joined, Place
 
 BYTES_MAX = 32 << 20  # of all slices
 SLICE_BYTES_MIN = 64 << 10  # less is read as quickly
-KEPT_S = 60.0
+KEPT_S = 2.0  # a herd that starts over comes within a second; what it listed is not worth 32 MiB for longer
 ASKED_MAX = 4096  # slices of the past that were asked for once
 RECENT_MAX = 1000  # changes that are remembered
 

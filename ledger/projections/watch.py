@@ -27,8 +27,8 @@ from ledger.log.rows import check_horizon
 from ledger.projections.api import Stored
 from ledger.projections.state import stored_of
 
-RING_ITEMS = 1024  # half a second of a busy server; who is further behind reads the log
-RING_BYTES = 4 << 20
+RING_ITEMS = 1024  # what a busy server does in half a second; who is further behind reads the log
+RING_BYTES = 2 << 20
 SLICE_CHANGES = 2000  # of the log, looked at in one go by a watcher that is behind
 SLICE_BYTES = 4 << 20
 PUSHES_A_TURN = 64  # before other tasks have their turn: half a millisecond

@@ -138,3 +138,21 @@ print(before, after)
     assert run.returncode == 0, run.stderr
     before, after = map(int, run.stdout.split())
     assert after < before / 2
+
+
+def test_holes_in_the_heap_are_given_back() -> None:
+    program = """
+from ledger.log.resident import FreedMemory, Resident
+freed, resident = FreedMemory(), Resident()
+blocks = [bytes(20_000) for _ in range(4000)]
+blocks = blocks[::40]  # what is left keeps the heap from shrinking by itself
+before = resident.own_bytes()
+assert freed.look()
+after = resident.own_bytes()
+assert not freed.look()
+print(before, after)
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    before, after = map(int, run.stdout.split())
+    assert before - after > 40 << 20
