@@ -28,6 +28,7 @@ HALVES_AT = 4096
 HALF_BYTES = 1 << 20
 ROW = struct.Struct("<LLQ")
 END = bytes(4)  # a length of 0
+ROW_BYTES, END_BYTES = ROW.size, len(END)  # of what is before a row, and behind the last one
 
 
 def new_token() -> bytes:
@@ -57,20 +58,18 @@ class Journal:
 
     def put(self, position: int, row: bytes, committed: int) -> bool:
         """Keeps the row of an event, given the last position that is committed. False: there is no room for it now."""
-        half = self._start > HALVES_AT
-        size = ROW.size + len(row)
+        half, length = self._start > HALVES_AT, len(row)
         if self._last[half] <= committed:
             self._at = self._start  # a quiet server stays within a few pages
-        elif self._at + size + len(END) > self._start + HALF_BYTES:
-            if self._last[not half] > committed:
+        end = self._at + ROW_BYTES + length
+        if end + END_BYTES > self._start + HALF_BYTES:
+            if ROW_BYTES + length + END_BYTES > HALF_BYTES or self._last[not half] > committed:
                 return False
             half = not half
             self._start = self._at = HALVES_AT + half * HALF_BYTES
-        if size + len(END) > HALF_BYTES:
-            return False
-        end = self._at + size
-        packed = ROW.pack(len(row), crc32(row, self._seed), position)
-        self._map[self._at : end + len(END)] = b"".join((packed, row, END))
+            end = self._at + ROW_BYTES + length
+        packed = ROW.pack(length, crc32(row, self._seed), position)
+        self._map[self._at : end + END_BYTES] = b"".join((packed, row, END))
         self._at = end
         self._last[half] = position
         return True

@@ -37,7 +37,7 @@ def with_timeout_for_non_long_running_requests(
     """
 
     async def timed(request: Request) -> Response:
-        if is_long_running(request.info) or (not request.query and answers_at_once(request)):
+        if (not request.query and answers_at_once(request)) or is_long_running(request.info):
             return await handler(request)
         deadline = trio.current_time() + min(_asked_for(request) or timeout_s, timeout_s)
         with trio.move_on_at(deadline) as scope:
