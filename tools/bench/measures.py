@@ -18,7 +18,7 @@ from typing import Any
 
 from servers import TOKEN, Ledger, Server
 
-LOAD = [sys.executable, str(Path(__file__).with_name("load.py"))]
+LOAD = "load.py"
 MADE = "/api/v1/namespaces/made/configmaps"
 BIG = "/api/v1/namespaces/big/configmaps"
 STOCK = "/api/v1/namespaces/stock/configmaps"
@@ -95,10 +95,11 @@ def load(server: Server, **spec: Any) -> tuple[dict[str, Any], float]:
 class Load:
     """The generator at work, in a process of its own. A context manager; leaving it ends the process."""
 
-    def __init__(self, server: Server, **spec: Any) -> None:
+    def __init__(self, server: Server, program: str = LOAD, **spec: Any) -> None:
         self.name, self.what = server.name, spec["what"]
         spec = {"port": server.port, "ca": str(server.ca), "token": TOKEN, "connections": 16, **spec}
-        self.process = subprocess.Popen(LOAD, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        command = [sys.executable, str(Path(__file__).with_name(program))]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(spec))
         self.process.stdin.close()
