@@ -34,7 +34,7 @@ NO_BODY = 0xFFFF_FFFF  # body length of a deletion
 USER, IMPERSONATED, SOURCE_IPS = 6, 8, 9  # places in an event's row
 BODIES = (23, 24, 27)  # of request and response, and the rest
 EVENT_BEGINS = b"\x98\x1d" + dumps(FORMAT)  # an array of 29
-NO_BODIES = dumps(b"") * 2
+NO_BODY_BYTES = dumps(b"")
 UID_BEGINS = dumps(FORMAT) + b"\x78\x24"  # the rest of a change's row, behind its first byte: a text of 36 bytes
 VERSION_AT = 1 + len(UID_BEGINS) + 36
 EVENT_ENDS = dumps(1) + dumps(b"") + dumps([])
@@ -80,10 +80,9 @@ def encode_event(event: Event) -> bytes:
             EVENT_BEGINS,
             _text(event.audit_id),
             _joined(received, answered) if early else TIMES.pack(_EIGHT_BYTES, received, _EIGHT_BYTES, answered),
-            _asked_and_answered(event),
-            _joined(pack(event.request_body), pack(event.response_body))
-            if event.request_body or event.response_body
-            else NO_BODIES,
+            _of_one(event) if event.uid and event.impersonated is None else _asked_and_answered(event),
+            dumps(pack(event.request_body)) if event.request_body else NO_BODY_BYTES,
+            dumps(pack(event.response_body)) if event.response_body else NO_BODY_BYTES,
             _annotations(event.annotations),
             EVENT_ENDS if plain else _joined(event.count, pack(event.rest), event.revisions),
         )
@@ -123,6 +122,34 @@ _alike = attrgetter(
 )
 
 
+def _of_one(event: Event) -> bytes:
+    """The same of a request that tells the object's uid, as a change does: URI, name and uid are hardly ever seen again, and
+    are left out of what is remembered."""
+    by, how, extra = _by(event), _how(event), event.user.extra
+    alike = (by, tuple(extra.items())) if extra else by
+    asked = _remembered.get(alike)
+    if asked is None:
+        asked = _remember(alike, _joined(_user_row(event.user), by[3], None, *by[4:]))
+    ended = _remembered.get(how) or _remember(how, _joined(*how))
+    return b"".join((_text(event.verb), _text(event.uri), asked, _text(event.name), _text(event.uid), ended))
+
+
+_by = attrgetter(
+    "user.name",
+    "user.uid",
+    "user.groups",
+    "code",
+    "source_ips",
+    "user_agent",
+    "api_group",
+    "api_version",
+    "resource",
+    "subresource",
+    "namespace",
+)
+_how = attrgetter("reason", "message", "stage", "level", "content_type")
+
+
 def _repeating(event: Event) -> bytes:
     impersonated = None if event.impersonated is None else _user_row(event.impersonated)
     verb, uri, _, _, _, code, *others = _alike(event)
@@ -153,7 +180,10 @@ def _joined(*values: Any) -> bytes:
 
 def _text(text: str) -> bytes:
     encoded = text.encode()
-    return b"\x78%c%b" % (len(encoded), encoded) if 24 <= len(encoded) < 256 else dumps(text)
+    return _TEXT_BEGINS[len(encoded)] + encoded if len(encoded) < 256 else dumps(text)
+
+
+_TEXT_BEGINS = [bytes((0x60 + length,)) if length < 24 else bytes((0x78, length)) for length in range(256)]
 
 
 def event_row(event: Event) -> list[Any]:
