@@ -38,6 +38,8 @@ NO_BODY_BYTES = dumps(b"")
 UID_BEGINS = dumps(FORMAT) + b"\x78\x24"  # the rest of a change's row, behind its first byte: a text of 36 bytes
 VERSION_AT = 1 + len(UID_BEGINS) + 36
 EVENT_ENDS = dumps(1) + dumps(b"") + dumps([])
+ONE_REVISION = dumps(1) + dumps(b"") + b"\x81"  # an array of 1
+CHANGE_BEGINS = b"\x89" + dumps(FORMAT)  # an array of 9
 TIMES = struct.Struct(">BQBQ")
 _EIGHT_BYTES = 0x1B  # how CBOR begins a number above 32 bits
 REMEMBERED_MAX = 2048  # parts of events
@@ -83,8 +85,8 @@ def encode_event(event: Event) -> bytes:
             _of_one(event) if event.uid and event.impersonated is None else _asked_and_answered(event),
             dumps(pack(event.request_body)) if event.request_body else NO_BODY_BYTES,
             dumps(pack(event.response_body)) if event.response_body else NO_BODY_BYTES,
-            _annotations(event.annotations),
-            EVENT_ENDS if plain else _joined(event.count, pack(event.rest), event.revisions),
+            _texts(event.annotations),
+            EVENT_ENDS if plain else _ended(event),
         )
     )
 
@@ -156,9 +158,17 @@ def _repeating(event: Event) -> bytes:
     return _joined(verb, uri, _user_row(event.user), code, impersonated, *others)
 
 
-def _annotations(annotations: dict[str, str]) -> bytes:
-    items = tuple(annotations.items())
-    return _remembered.get(items) or _remember(items, dumps(annotations))
+def _ended(event: Event) -> bytes:
+    """Count, rest and revisions."""
+    revisions = event.revisions
+    if event.count == 1 and not event.rest and len(revisions) == 1:
+        return ONE_REVISION + dumps(revisions[0])
+    return _joined(event.count, pack(event.rest), revisions)
+
+
+def _texts(texts: dict[str, str]) -> bytes:
+    items = tuple(texts.items())
+    return _remembered.get(items) or _remember(items, dumps(texts))
 
 
 _remembered: dict[tuple[Any, ...], bytes] = {}  # parts of rows
@@ -238,25 +248,41 @@ def encode_change(change: Change, key: bytes, event: Event, position: int, seale
     """The row of a change that `event` made; `sealed` is the body as `Bodies` gives it."""
     if sealed is not None:
         sealed = pack(sealed)
-    return (
-        HEAD.pack(position, event.received, event.answered, len(key), NO_BODY if sealed is None else len(sealed))
-        + key
-        + (sealed or b"")
-        + dumps(
-            [
-                FORMAT,
-                change.uid,
-                change.api_version,
-                change.kind,
-                change.labels,
-                change.fields,
-                change.previous,
-                change.confidence,
-                change.note,
-                *_doubts_row(change),
-            ]
+    head = HEAD.pack(position, event.received, event.answered, len(key), NO_BODY if sealed is None else len(sealed))
+    return b"".join((head, key, sealed or b"", _rest_of_change(change)))
+
+
+def _rest_of_change(change: Change) -> bytes:
+    """The bytes of `dumps(rest_row(change))`, made from parts as an event's are."""
+    if change.doubts or change.window != NO_WINDOW:
+        return dumps(rest_row(change))
+    kind, known = (change.api_version, change.kind), (change.confidence, change.note)
+    return b"".join(
+        (
+            CHANGE_BEGINS,
+            _text(change.uid),
+            _remembered.get(kind) or _remember(kind, _joined(*kind)),
+            _texts(change.labels),
+            _texts(change.fields),
+            dumps(change.previous),
+            _remembered.get(known) or _remember(known, _joined(*known)),
         )
     )
+
+
+def rest_row(change: Change) -> list[Any]:
+    return [
+        FORMAT,
+        change.uid,
+        change.api_version,
+        change.kind,
+        change.labels,
+        change.fields,
+        change.previous,
+        change.confidence,
+        change.note,
+        *_doubts_row(change),
+    ]
 
 
 def _doubts_row(change: Change) -> list[Any]:

@@ -7,8 +7,18 @@ import random
 from cbor2 import dumps
 
 from ledger.apimachinery.http import User
-from ledger.log.codec import REMEMBERED_BYTES_MAX, decode_event, encode_event, event_row
-from ledger.log.event import Event
+from ledger.apimachinery.resource import Key
+from ledger.log.codec import (
+    HEAD,
+    REMEMBERED_BYTES_MAX,
+    decode_change,
+    decode_event,
+    encode_change,
+    encode_event,
+    event_row,
+    rest_row,
+)
+from ledger.log.event import NO_WINDOW, Change, Event
 
 TEXTS = ["", "a", "ä" * 11, "x" * 23, "x" * 24, "y" * 255, "z" * 256, "w" * (REMEMBERED_BYTES_MAX + 1)]
 NUMBERS = [0, 1, 0xFFFF_FFFF, 0x1_0000_0000, 1_790_000_000_000_000]
@@ -59,3 +69,29 @@ def test_a_row_is_the_plain_encoding_and_reads_back() -> None:
         assert encode_event(event) == dumps(event_row(event))
         again = decode_event(0, encode_event(event))
         assert again == event.at(0, event.revisions)
+
+
+def test_a_changes_row_is_the_plain_encoding_and_reads_back() -> None:
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    rng = random.Random(seed)
+    for _ in range(500):
+        texts = [rng.choice(TEXTS) for _ in range(7)]
+        change = Change(
+            Key("", "pods", "n", "a"),
+            rng.choice([None, b'{"metadata":{}}', b'{"metadata":{}}' * 50]),
+            *texts[:3],
+            rng.choice([{}, {"app": texts[3]}]),
+            rng.choice([{}, {"spec.nodeName": texts[4]}]),
+            None,
+            7,
+            rng.choice([0, 3]),
+            *texts[5:],
+            rng.choice([(), ("status", "*")]),
+            rng.choice([NO_WINDOW, (1, 7)]),
+        )
+        row = encode_change(
+            change, change.key.encode(), Event("id", 1, 2, "create", "/", User("a"), 201), 5, change.body
+        )
+        assert row.endswith(dumps(rest_row(change))) and HEAD.unpack_from(row)[:3] == (5, 1, 2)
+        assert decode_change(7, row) == change
