@@ -45,7 +45,9 @@ class NamespaceLifecycle:
 
 
 def is_terminating(namespace: Stored) -> bool:
-    return b'"deletionTimestamp"' in namespace.body and "deletionTimestamp" in json.loads(namespace.body)["metadata"]
+    if namespace.body.find(b'"deletionTimestamp"') < 0:
+        return False
+    return "deletionTimestamp" in json.loads(namespace.body)["metadata"]
 
 
 def terminating(attributes: Attributes) -> Exception:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from typing import Any
 
 from ledger.apimachinery import fieldset
@@ -144,7 +143,7 @@ def _applied(
     own = managed.pop(applier, None)
     if own is not None and (fields := without_unowned(own.fields)):
         # An apply that changes nothing has no time: one that joins an owner gets an entry without.
-        managed[applier] = replace(own, fields=fields, time=own.time if merged == live else now)
+        managed[applier] = Owned(fields, own.api_version, own.time if merged == live else now)
     return merged, managed
 
 

@@ -10,7 +10,7 @@ Works on objects as they are about to be stored, in the version of the request, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ledger.apimachinery import fieldset
 from ledger.apimachinery.fieldset import FieldSet, Filter
@@ -161,7 +161,7 @@ def reconciled_with_schema(managed: Managed, live: Object, context: Context) -> 
         seen = context.at(live, owned.api_version)
         if seen is not None:
             fields = _reconciled(owned.fields, seen[1])
-            result[key] = owned if fields is owned.fields else replace(owned, fields=fields)
+            result[key] = owned if fields is owned.fields else Owned(fields, owned.api_version, owned.time)
     return result
 
 
@@ -219,7 +219,7 @@ def disown(
                 conflicts[key] = taken
             fields = fieldset.difference(fieldset.difference(fields, taken), seen.removed)
         if fields:
-            result[key] = owned if fields is owned.fields else replace(owned, fields=fields)
+            result[key] = owned if fields is owned.fields else Owned(fields, owned.api_version, owned.time)
     if conflicts and force is False:
         raise ConflictsFound(conflicts)
     return {key: owned for key, owned in result.items() if owned.fields}, changes
@@ -269,7 +269,7 @@ def capped(managed: Managed) -> Managed:
             managed[bucket] = managed.pop(first_of[owned.api_version])
         if key != bucket:
             joined = fieldset.union(owned.fields, managed[bucket].fields)
-            managed[bucket] = replace(owned, fields=joined)
+            managed[bucket] = Owned(joined, owned.api_version, owned.time)
             del managed[key]
         surplus -= 1
     return managed

@@ -62,9 +62,10 @@ def loads_strictly(data: bytes) -> tuple[Any, list[str]]:
     return decoder.document(first_document(data)), decoder.duplicates
 
 
-# What may mean another thing in YAML than in JSON, or nothing: other escapes, merge keys, keys too long to be simple ones.
-_NOT_PLAIN = re.compile(rb'\\[u/]|\x7f|"<<"|"(?:[^"\\]|\\.){1000,}":')
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_STRING = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"')
+_BACKSLASH, _DELETE = 0x5C, 0x7F
+_NOT_PLAIN = (b"\\u", b"\\/", b'"<<"')  # other escapes, merge keys
+KEY_BYTES_MAX = 1000  # of a simple key, in round numbers
 _NUMBER_OF_NOTE = re.compile(rb"[0-9][.eE]|[0-9]{16}")  # not surely the same in both
 
 
@@ -74,12 +75,14 @@ def _loads_plain_json(data: bytes) -> dict[str, Any] | None:
     Printing it again shows whether it had no key twice: what is between its strings is the same but for spaces.
     """
     body = data.rstrip()
-    if body[:1] != b"{" or not body.isascii() or _NOT_PLAIN.search(body):
+    if body[:1] != b"{" or not body.isascii() or _DELETE in body or any(body.find(one) >= 0 for one in _NOT_PLAIN):
         return None
     try:
         value = orjson.loads(body)
-        printed, between = orjson.dumps(value), _STRING.sub(b'"', body)
-        if printed != body and (_STRING.sub(b'"', printed) != between.replace(b" ", b"") or between.find(b'" :') >= 0):
+        printed, (between, strings) = orjson.dumps(value), _apart(body)
+        if printed != body and (_apart(printed)[0] != between.replace(b" ", b"") or between.find(b'" :') >= 0):
+            return None
+        if any(len(text) >= KEY_BYTES_MAX and body.find(b'"%b":' % text) >= 0 for text in strings):
             return None
         if _NUMBER_OF_NOTE.search(between):
             return None
@@ -87,6 +90,14 @@ def _loads_plain_json(data: bytes) -> dict[str, Any] | None:
     except (ValueError, TypeError, RecursionError):
         return None
     return found if body.count(b"{") + body.count(b"[") < DEPTH_MAX or _depth(found) < DEPTH_MAX else None
+
+
+def _apart(body: bytes) -> tuple[bytes, list[bytes]]:
+    """JSON as (what is between its strings, with a quote for each; the strings, as they are written)."""
+    if _BACKSLASH in body:
+        return _STRING.sub(b'"', body), _STRING.findall(body)
+    pieces = body.split(b'"')
+    return b'"'.join(pieces[::2]), pieces[1::2]
 
 
 def _depth(value: Any) -> int:

@@ -130,8 +130,12 @@ class StoredRow(Stored):
         """Called for what is not filled in yet."""
         if name not in Stored.__slots__:
             raise AttributeError(name)
-        self.uid, self.api_version, self.kind, self.labels, self.fields, *whole_key = orjson.loads(self._header)
-        self.key = Key(*whole_key[0]) if whole_key else Key.decode(self._key)
+        if name == "key" and len(self._key) < LONG_KEY:
+            self.key = Key.decode(self._key)
+        else:
+            self.uid, self.api_version, self.kind, self.labels, self.fields, *whole_key = orjson.loads(self._header)
+            if whole_key:
+                self.key = Key(*whole_key[0])
         return getattr(self, name)
 
 

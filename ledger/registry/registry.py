@@ -540,7 +540,8 @@ class Registry:
         warnings = [*attributes.warnings, *(context.warnings if context is not None else ())]
         if warnings:
             call.request.warnings += [one for one in dict.fromkeys(warnings) if one not in call.request.warnings]
-        call.request.annotations.update(attributes.annotations)
+        if attributes.annotations:
+            call.request.annotations.update(attributes.annotations)
 
 
 def _copied(obj: Object) -> Object:

@@ -19,6 +19,8 @@ def drop_disabled_fields(definition: ResourceDefinition, obj: Object, old: Objec
     fields = definition.plans.get("disabled")
     if fields is None:
         fields = definition.plans["disabled"] = _Fields(_paths(f"{definition.group}/{definition.resource}"))
+    if not fields.keys and not fields.below:
+        return
     found: dict[str, list[tuple[dict[str, Any], str]]] = {}
     fields.find(obj, found)
     for path, holders in found.items():
