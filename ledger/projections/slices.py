@@ -1,9 +1,9 @@
 """Slices of lists as they were sent lately, so that what is asked again need not be read and joined again.
 
 Whenever a controller or a node restarts, it lists what others have listed: nearly all of that has not changed since. A slice is
-the bodies of a range of keys. One of now is kept until a commit changes an object in its range, and serves every view
-between the revision it was read at and then. One that changes had overtaken when it was read shows a past moment: it
-serves views of just that, and is kept when it is asked for the second time. What nobody asked for in two seconds goes, and
+the bodies of a range of keys, and kept when it is asked for the second time in a minute. One of now is kept until a commit
+changes an object in its range, and serves every view between the revision it was read at and then; one that changes had
+overtaken when it was read shows a past moment, and serves views of just that. What nobody asked for in a minute goes, and
 only that makes room: one long list does not wash out the others.
 """
 
@@ -26,7 +26,7 @@ from ledger.projections.api import Joined, Place
 BYTES_MAX = 32 << 20  # of all slices
 SLICE_BYTES_MIN = 64 << 10  # less is read as quickly
 KEPT_S = 2.0  # a herd that starts over comes within a second; what it listed is not worth 32 MiB for longer
-ASKED_MAX = 4096  # slices of the past that were asked for once
+ASKED_MAX = 4096  # slices of which is known when they were asked for
 RECENT_MAX = 1000  # changes that are remembered
 
 
@@ -65,7 +65,7 @@ class Slices:
         self._recent_after = revision
         self._ranges: dict[GroupResource, dict[Range, list[Kept]]] = {}  # sorted by start
         self._used: OrderedDict[Kept, None] = OrderedDict()  # least recently used first
-        self._asked: OrderedDict[tuple[Range, bytes], None] = OrderedDict()
+        self._asked: OrderedDict[tuple[Range, bytes], float] = OrderedDict()
         self._bytes = 0
 
     def find(self, range_: Range, start: bytes, revision: int, rows_max: int) -> Joined | None:
@@ -92,14 +92,13 @@ class Slices:
         size = len(joined.bodies)
         if size < SLICE_BYTES_MIN:
             return
-        if range_.moment:
-            if self._unchanged_since(revision, range_.resource, start, stop):
-                range_ = range_._replace(moment=0)
-            elif not self._asked_again(range_, start):
-                return
+        if range_.moment and self._unchanged_since(revision, range_.resource, start, stop):
+            range_ = range_._replace(moment=0)
+        now = trio.current_time()
+        if not self._asked_again(range_, start, now):
+            return
         for old in self._within(range_, start, stop):
             self._drop(old)
-        now = trio.current_time()
         while self._bytes + size > BYTES_MAX:
             oldest = next(iter(self._used), None)
             if oldest is None or oldest.until > now:
@@ -154,14 +153,14 @@ class Slices:
                 return False
         return True
 
-    def _asked_again(self, range_: Range, start: bytes) -> bool:
+    def _asked_again(self, range_: Range, start: bytes, now: float) -> bool:
+        """Memory that was never used costs more than to read once: a list that is asked for once is not kept."""
         asked = range_, start
-        if asked in self._asked:
-            return True
-        self._asked[asked] = None
+        before = self._asked.pop(asked, -KEPT_S)
+        self._asked[asked] = now
         if len(self._asked) > ASKED_MAX:
             self._asked.popitem(last=False)
-        return False
+        return now - before < KEPT_S
 
     def _drop(self, kept: Kept) -> None:
         ranges = self._ranges[kept.range.resource]
