@@ -1,9 +1,9 @@
 """Slices of lists as they were sent lately, so that what is asked again need not be read and joined again.
 
 Whenever a controller or a node restarts, it lists what others have listed: nearly all of that has not changed since. A slice is
-the bodies of a range of keys, and kept when it is asked for the second time in a minute. One of now is kept until a commit
+the bodies of a range of keys, and kept when it is asked for the second time in two seconds. One of now is kept until a commit
 changes an object in its range, and serves every view between the revision it was read at and then; one that changes had
-overtaken when it was read shows a past moment, and serves views of just that. What nobody asked for in a minute goes, and
+overtaken when it was read shows a past moment, and serves views of just that. What nobody asked for in as long goes, and
 only that makes room: one long list does not wash out the others.
 """
 
