@@ -214,7 +214,6 @@ class LmdbFile:
 
     def close(self) -> None:
         self._pages.close()
-        self._freed.close()
         self.env.close()
         self._unlock()
 

@@ -22,7 +22,7 @@ from typing import NamedTuple
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 RESIDENT_BYTES_MAX = 64 << 20  # of the map's pages; what a busy server touches again and again should fit in
 RESTING_BYTES_MAX = 4 << 20  # of them, of which a server lets go every few seconds
-FREED_BYTES_MAX = 8 << 20  # that anonymous memory may grow by before what of it is free is given back
+FREED_BYTES_MAX = 8 << 20  # of the heap, free and not given back
 MADV_DONTNEED = 4  # of Linux; the same on every architecture that Python has wheels for
 
 
@@ -68,26 +68,38 @@ class FreedMemory:
     glibc gives back the end of its heap by itself, holes only when asked. That takes it a millisecond.
     """
 
-    __slots__ = ("_before", "_resident")
+    __slots__ = ("_before",)
 
     def __init__(self) -> None:
-        self._resident = Resident()
-        self._before = self._resident.own_bytes()
+        self._before = 0  # free bytes of the heap after the last time: their pages are gone, the holes are not
 
     def look(self) -> bool:
-        """Gives it back if memory has grown since; whether it did."""
-        now = self._resident.own_bytes()
-        if now - self._before <= FREED_BYTES_MAX:
-            self._before = min(self._before, now)
+        """Gives it back if much was freed since the last time; whether it was."""
+        free = _free_bytes()
+        if free - self._before <= FREED_BYTES_MAX:
+            self._before = min(self._before, free)
             return False
-        trim = getattr(_libc(), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
-        self._before = self._resident.own_bytes()
+        _libc().malloc_trim(0)
+        self._before = _free_bytes()
         return True
 
-    def close(self) -> None:
-        self._resident.close()
+
+class _Heap(ctypes.Structure):
+    """struct mallinfo2 of glibc."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "used", "free", "keepcost")
+    )
+
+
+def _free_bytes() -> int:
+    """Of the heap; 0 where the C library does not tell."""
+    told = getattr(_libc(), "mallinfo2", None)
+    if told is None:
+        return 0
+    told.restype = _Heap
+    return int(told().free)
 
 
 class Resident:
@@ -101,18 +113,8 @@ class Resident:
             self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
 
     def file_bytes(self) -> int:
-        return self._pages()[1] * PAGE_BYTES
-
-    def own_bytes(self) -> int:
-        """Of no file."""
-        resident, shared = self._pages()
-        return (resident - shared) * PAGE_BYTES
-
-    def _pages(self) -> tuple[int, int]:
-        if self._statm < 0:
-            return 0, 0
-        _, resident, shared = os.pread(self._statm, 128, 0).split(maxsplit=3)[:3]
-        return int(resident), int(shared)
+        """All pages of files."""
+        return 0 if self._statm < 0 else int(os.pread(self._statm, 128, 0).split()[2]) * PAGE_BYTES
 
     def close(self) -> None:
         if self._statm >= 0:

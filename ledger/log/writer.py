@@ -16,7 +16,7 @@ from ledger.log.sequencer import Batch
 NOTE_DELAY_S = 0.1
 SYNC_INTERVAL_S = 1.0  # relaxed durability: at most this much is lost when the machine dies
 READER_CHECK_S = 60.0
-GIVE_BACK_S = 2.0  # after a commit, and so after whatever was read: then the map's pages go
+GIVE_BACK_S = 1.0  # after a commit, and so after whatever was read: then the map's pages go
 
 NAP = "nap"
 STOP = "stop"
