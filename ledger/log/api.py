@@ -198,6 +198,10 @@ class Engine(Protocol):
 
     def table_bytes(self, table: str) -> int: ...  # what it takes on the disk, roughly
 
+    def give_back_pages(self) -> None:
+        """Lets go of memory that the process has for what it read lately, and of what it freed, where there is much."""
+        ...
+
     def subscribe(self, listener: Callable[[Sequence[Entry]], None]) -> None:
         """Calls `listener` in the trio thread with the entries of each commit's appends, in order, before these return.
 

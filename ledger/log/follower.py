@@ -165,6 +165,9 @@ class Follower:
     def subscribe_counts(self, listener: Callable[[int], None]) -> None:
         """Whoever writes counts events."""
 
+    def give_back_pages(self) -> None:
+        self.file.give_back_pages()
+
     def subscribe(self, listener: Callable[[Sequence[Entry]], None]) -> None:
         self._listeners.append(listener)
 

@@ -209,6 +209,9 @@ class LmdbEngine:
     def get(self, table: str, key: bytes) -> bytes | None:
         return self.file.get(table, key)
 
+    def give_back_pages(self) -> None:
+        self.file.give_back_pages()
+
     def subscribe(self, listener: Callable[[Sequence[Entry]], None]) -> None:
         self._listeners.append(listener)
 

@@ -116,6 +116,9 @@ class MemoryEngine:
     def table_bytes(self, table: str) -> int:
         return sum(len(key) + len(value) for key, value in self.tables[table].rows.items())
 
+    def give_back_pages(self) -> None:
+        """There is no file."""
+
     def subscribe(self, listener: Callable[[Sequence[Entry]], None]) -> None:
         self._listeners.append(listener)
 

@@ -67,6 +67,7 @@ class Slices:
         self._used: OrderedDict[Kept, None] = OrderedDict()  # least recently used first
         self._asked: OrderedDict[tuple[Range, bytes], float] = OrderedDict()
         self._bytes = 0
+        self._something_kept = trio.Event()
 
     def find(self, range_: Range, start: bytes, revision: int, rows_max: int) -> Joined | None:
         """What a view at `revision` sees from `start` on, where that is kept."""
@@ -108,9 +109,10 @@ class Slices:
         insort(self._ranges.setdefault(range_.resource, {}).setdefault(range_, []), kept, key=_start)
         self._used[kept] = None
         self._bytes += size
+        self._something_kept.set()
 
     def publish(self, entries: Sequence[Entry]) -> None:
-        """A log listener: drops what these changes concern, and what is old."""
+        """A log listener: drops what these changes concern."""
         for entry in entries:
             for change in entry.changes:
                 if change.revision <= self._published:
@@ -125,8 +127,17 @@ class Slices:
                     for range_ in [one for one in ranges if not one.moment]:
                         for kept in self._within(range_, raw, raw + b"\0"):
                             self._drop(kept)
-        while self._used and (oldest := next(iter(self._used))).until < trio.current_time():
-            self._drop(oldest)
+
+    async def gone(self) -> None:
+        """Returns when nothing is kept any more of what was, for want of anybody who asks."""
+        await self._something_kept.wait()
+        while self._used:
+            oldest = next(iter(self._used))
+            if oldest.until <= trio.current_time():
+                self._drop(oldest)
+            else:
+                await trio.sleep_until(oldest.until)
+        self._something_kept = trio.Event()
 
     def _of(self, range_: Range) -> list[Kept]:
         return self._ranges.get(range_.resource, {}).get(range_, [])

@@ -305,6 +305,12 @@ class Store:
         """Pushes commits to the watchers that follow, for ever. A server runs it once; without it they wait by themselves."""
         await self._hub.deliver()
 
+    async def forget(self) -> None:
+        """Gives back the memory of lists that nobody asks for any more, for ever. A server runs it once."""
+        while self.slices is not None:
+            await self.slices.gone()
+            self.engine.give_back_pages()
+
     def follow(self, after_revision: int) -> Watcher:
         """Changes of all resources after a revision, for controllers."""
         return self._hub.watch(None, "", after_revision)

@@ -87,6 +87,7 @@ class App:
         """Bootstraps, then starts the controllers. `port` is the one clients reach the server at."""
         nursery.start_soon(self.flood.flush_for_ever)
         nursery.start_soon(self.store.deliver)
+        nursery.start_soon(self.store.forget)
         if not self.config.read_only:
             await self.boot(port)
             for controller in self.in_process:

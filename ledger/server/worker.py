@@ -90,6 +90,7 @@ async def work(given: Assignment) -> None:
             beside.start_soon(_drain_on_sigterm, drain)
             beside.start_soon(app.flood.flush_for_ever)
             beside.start_soon(store.deliver)
+            beside.start_soon(store.forget)
             async with trio.open_nursery() as serving:
                 await serving.start(lambda **k: listen(wire, handler, **k))
                 await engine.up()

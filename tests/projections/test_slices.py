@@ -165,8 +165,12 @@ def test_what_nobody_asked_for_in_a_while_is_given_up() -> None:
                 with store.view() as view:
                     view.joined(CONFIGMAPS, "", None, "v1", in_capitals, 1000)
             assert store.slices is not None and store.slices._bytes
-            await trio.sleep(kept.KEPT_S + 1)
-            await store.append(event(), [put("b", resource="secrets")])
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(store.forget)
+                await trio.sleep(kept.KEPT_S / 2)
+                assert store.slices._bytes
+                await trio.sleep(kept.KEPT_S)  # without any commit
+                nursery.cancel_scope.cancel()
             assert not store.slices._bytes and not store.slices._used and not store.slices._ranges
 
     trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))
