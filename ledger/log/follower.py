@@ -20,7 +20,8 @@ import trio
 
 from ledger.apimachinery.http import User
 from ledger.log.api import Bodies, Commit, Entry, Fold, LogClosed
-from ledger.log.codec import PLAIN, encode_event, without_surrogates
+from ledger.log.codec import PLAIN, without_surrogates
+from ledger.log.encoding import encode_event
 from ledger.log.event import Change, Event, Guard
 from ledger.log.journal import Journal
 from ledger.log.link import Link

@@ -16,7 +16,8 @@ from cbor2 import dumps
 
 from ledger.log.api import Bodies, Commit, Conflict, Delete, Entry, Fold, Put
 from ledger.log.chain import GENESIS, SEGMENT, digest_of, hashes_of, link
-from ledger.log.codec import BODY_PREFIX, encode_change, encode_event, number, table_key, without_surrogates
+from ledger.log.codec import BODY_PREFIX, number, table_key, without_surrogates
+from ledger.log.encoding import encode_change, encode_event
 from ledger.log.event import Change, Event, Guard
 
 OBJECTS = "state"  # the table that guards are checked against: its values begin with the object's revision, 8 bytes BE

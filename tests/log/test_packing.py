@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.log import packing
-from ledger.log.codec import HEAD, decode_change, decode_event, encode_change, encode_event
+from ledger.log.codec import HEAD, decode_change, decode_event
+from ledger.log.encoding import encode_change, encode_event
 from ledger.log.event import Change
 from ledger.log.packing import LATEST, MAGIC, pack, unpack, unpack_all, unpacked_bytes
 from tests.log.samples import event, key, put

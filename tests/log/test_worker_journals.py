@@ -12,7 +12,7 @@ import trio
 
 from ledger.log import worker_journals
 from ledger.log.api import InUse
-from ledger.log.codec import encode_event
+from ledger.log.encoding import encode_event
 from ledger.log.journal import Journal
 from ledger.log.lmdb_engine import LmdbEngine
 from ledger.projections.store import Store, folds

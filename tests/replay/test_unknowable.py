@@ -8,7 +8,8 @@ from typing import Any
 from ledger.apimachinery.http import User
 from ledger.apimachinery.resource import GroupResource, Key
 from ledger.handlers.untold import Untold
-from ledger.log.codec import decode_change, encode_change
+from ledger.log.codec import decode_change
+from ledger.log.encoding import encode_change
 from ledger.log.event import Change, Event
 from ledger.projections.store import Store
 from ledger.projections.unknowable import import_report

@@ -9,7 +9,8 @@ import pytest
 import trio
 
 from ledger.log.chain import GENESIS, SEGMENT, digest_of, link
-from ledger.log.codec import PLAIN, decode_event, encode_event, number
+from ledger.log.codec import PLAIN, decode_event, number
+from ledger.log.encoding import encode_event
 from ledger.log.lmdb_file import LmdbFile
 from ledger.log.sequencer import Rows
 from ledger.projections.store import Store, folds
