@@ -93,12 +93,12 @@ class Resources:
         return await (handler or WRITES[found.verb])(self.api, call)
 
     def answers_at_once(self, request: Request) -> bool:
-        """Whether the answer is made without waiting for anything: one stored object of a built-in kind, as it is now.
+        """Whether the answer is made without waiting for anything: one stored object of a built-in kind, now or then.
 
         A custom one may have to be converted by a webhook.
         """
         info = request.info
-        if info is None or info.verb != "get" or info.moment:
+        if info is None or info.verb != "get":
             return False
         if self._routed_by is not self.moments.scheme(None):
             return False

@@ -171,11 +171,24 @@ def packed_body(row: bytes, version: bytes) -> bytes:
     _, _, _, key_bytes, body_bytes = HEAD.unpack_from(row)
     body = HEAD.size + key_bytes
     rest = body + body_bytes
-    if not (row.startswith(UID_BEGINS, rest + 1) and row.startswith(version, rest + VERSION_AT)):
+    if not _tells(row, rest, version):
         written = decode_rest(row[rest:])[1]
         if dumps(written) != version:
             raise KeyError(written)
     return row[body:rest]
+
+
+def changed_in(row: bytes, version: bytes) -> bool:
+    """Whether a change's row, of a change with a body and a uid as Kubernetes makes them, tells this version, a text item.
+
+    False where that cannot be seen at a glance.
+    """
+    _, _, _, key_bytes, body_bytes = HEAD.unpack_from(row)
+    return _tells(row, HEAD.size + key_bytes + body_bytes, version)
+
+
+def _tells(row: bytes, rest: int, version: bytes) -> bool:
+    return row.startswith(UID_BEGINS, rest + 1) and row.startswith(version, rest + VERSION_AT)
 
 
 def changed_key_and_rest(row: bytes) -> tuple[bytes, bytes]:

@@ -21,6 +21,7 @@ from ledger.log.codec import (
     BODY_PREFIX,
     LONG_KEY,
     PLAIN,
+    changed_in,
     changed_key_and_rest,
     decode_change,
     decode_rest,
@@ -139,6 +140,9 @@ class StoredRow(Stored):
         return getattr(self, name)
 
 
+_version_item = lru_cache(CUTS_MAX)(text_item)
+
+
 class ChangedRow(Stored):
     """An object of the past, from a row of the log's changes; decoded and unpacked in the same way."""
 
@@ -146,6 +150,10 @@ class ChangedRow(Stored):
 
     def __init__(self, revision: int, row: bytes) -> None:
         self.revision, self._row = revision, row
+
+    def written_in(self, api_version: str) -> bool:
+        """Mostly answered by a glance at the row."""
+        return changed_in(self._row, _version_item(api_version)) or self.api_version == api_version
 
     def __getattr__(self, name: str) -> Any:
         """Called for what is not filled in yet."""

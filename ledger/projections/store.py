@@ -45,6 +45,7 @@ class Store:
 
     def __init__(self, engine: Engine, bodies: Bodies = PLAIN) -> None:
         self.engine, self.bodies = engine, bodies
+        self.is_told = True  # of every commit there is; not so of those of another process
         self.read = engine.read
         self._hub = WatchHub(engine.read)
         engine.subscribe(self._hub.publish)
@@ -71,7 +72,8 @@ class Store:
         engine = LmdbEngine(data_dir, folds(), durability=durability, read_only=read_only, progress=progress)
         store = cls(engine)
         if read_only:
-            store.selections = store.slices = None  # it is not told what the process that writes commits
+            store.is_told = False
+            store.selections = store.slices = None
         return store
 
     @classmethod

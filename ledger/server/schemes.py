@@ -15,6 +15,7 @@ from ledger.scheme.scheme import Scheme
 
 CRDS = GroupResource("apiextensions.k8s.io", "customresourcedefinitions")
 PAST_SCHEMES_MAX = 16
+MOMENTS_MAX = 64  # revisions of which the scheme is known without a look at the definitions
 
 DefinitionOf = Callable[[Object], ResourceDefinition | None]  # of a CRD object; None: not (yet) served
 
@@ -26,6 +27,7 @@ class Schemes:
         self._store, self._builtin, self._definition_of = store, builtin, definition_of
         self._parsed: OrderedDict[tuple[str, int], ResourceDefinition | None] = OrderedDict()
         self._past: OrderedDict[tuple[tuple[str, int], ...], Scheme] = OrderedDict()
+        self._at: OrderedDict[int, Scheme] = OrderedDict()  # by revision
         self._stale = True
         self._now = builtin
         store.engine.subscribe(self._follow)
@@ -44,14 +46,22 @@ class Schemes:
 
     def at(self, revision: int) -> Scheme:
         """The kinds as of a revision."""
-        with self._store.view(revision) as view:
-            return self._scheme(view)
+        scheme = self._at.get(revision)
+        if scheme is None:
+            with self._store.view(revision) as view:
+                scheme = self._scheme(view)
+            if self._store.is_told:
+                self._at[revision] = scheme
+                if len(self._at) > MOMENTS_MAX:
+                    self._at.popitem(last=False)
+        return scheme
 
     def _follow(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             for change in entry.changes:
                 if change.key.resource == CRDS.resource and change.key.group == CRDS.group:
                     self._stale = True
+                    self._at.clear()  # an import fills in the past
 
     def _scheme(self, view: View) -> Scheme:
         """Schemes are kept by the revisions of the definitions they were made from, so most moments share one."""

@@ -216,3 +216,19 @@ def test_a_name_once_held_stays_held_whatever_else_is_wished() -> None:
     verdict = judge(crd, [{"plural": "bs", "shortNames": ["y", "z"]}])
     assert (verdict.names, verdict.reason) == (held, "ShortNamesConflict")
     assert verdict.message == '["y" is already in use, "z" is already in use]'
+
+
+def test_the_kinds_of_a_moment_are_those_whatever_came_since(tmp_path: Path) -> None:
+    async def test(cluster: Cluster) -> None:
+        before = cluster.ledger.store.head()
+        assert cluster.schemes.at(before).find(WIDGETS) is None
+        await cluster.define()
+        defined = cluster.ledger.store.head()
+        for _ in range(2):
+            assert cluster.schemes.at(before).find(WIDGETS) is None
+            assert cluster.schemes.at(defined).find(WIDGETS) is not None
+        await cluster.define("gadgets", "Gadget")
+        assert cluster.schemes.at(defined).find(GVR("x.example", "v1", "gadgets")) is None
+        assert cluster.schemes.at(before).find(WIDGETS) is None
+
+    scenario(test, tmp_path)

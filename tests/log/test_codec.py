@@ -8,8 +8,8 @@ from cbor2 import dumps
 
 from ledger.apimachinery.http import User
 from ledger.apimachinery.resource import Key
-from ledger.log.codec import HEAD, REMEMBERED_BYTES_MAX, decode_change, decode_event, event_row, rest_row
-from ledger.log.encoding import encode_change, encode_event
+from ledger.log.codec import HEAD, decode_change, decode_event, event_row, rest_row
+from ledger.log.encoding import REMEMBERED_BYTES_MAX, encode_change, encode_event
 from ledger.log.event import NO_WINDOW, Change, Event
 
 TEXTS = ["", "a", "ä" * 11, "x" * 23, "x" * 24, "y" * 255, "z" * 256, "w" * (REMEMBERED_BYTES_MAX + 1)]

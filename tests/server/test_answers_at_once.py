@@ -64,7 +64,9 @@ def with_app(test: object, data_dir: Path) -> None:
     trio.run(run)
 
 
-@pytest.mark.parametrize("path, code", [(OBJECT, 200), (OBJECT + "b", 404), ("/api/v1/namespaces/default", 200)])
+@pytest.mark.parametrize(
+    "path, code", [(OBJECT, 200), (OBJECT + "b", 404), ("/api/v1/namespaces/default", 200), ("/at/1" + OBJECT, 404)]
+)
 def test_one_object_is_answered_in_one_step_and_without_a_deadline_once_its_route_is_known(
     path: str, code: int, tmp_path: Path, deadlines: list[float]
 ) -> None:
@@ -78,7 +80,9 @@ def test_one_object_is_answered_in_one_step_and_without_a_deadline_once_its_rout
     with_app(test, tmp_path)
 
 
-@pytest.mark.parametrize("path", [OBJECT.removesuffix("/a"), OBJECT + "?timeout=1s", "/at/1" + OBJECT, "/version"])
+@pytest.mark.parametrize(
+    "path", [OBJECT.removesuffix("/a"), OBJECT + "?timeout=1s", "/at/1" + OBJECT.removesuffix("/a"), "/version"]
+)
 def test_everything_else_has_a_deadline(path: str, tmp_path: Path, deadlines: list[float]) -> None:
     def test(app: App) -> None:
         for _ in range(2):
