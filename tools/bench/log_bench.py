@@ -47,12 +47,12 @@ def event_of(number: int, verb: str) -> Event:
 
 
 def change_of(number: int) -> Change:
-    name = f"pod-{number % OBJECTS}"
-    body = b'{"metadata":{"name":"%b","namespace":"ns-%d","labels":{"app":"web"}},"spec":{"filler":"%b"}}'
+    name, uid = f"pod-{number % OBJECTS}", f"{number % OBJECTS:08x}-0000-4000-8000-000000000000"
+    body = b'{"metadata":{"name":"%b","namespace":"ns-%d","uid":"%b","labels":{"app":"web"}},"spec":{"filler":"%b"}}'
     return Change(
         Key("", "pods", f"ns-{number % 20}", name),
-        body % (name.encode(), number % 20, FILLER),
-        uid=f"uid-{number % OBJECTS}",
+        body % (name.encode(), number % 20, uid.encode(), FILLER),
+        uid=uid,
         api_version="v1",
         kind="Pod",
         labels={"app": "web", "pod-template-hash": "5d4f8c7b9"},
