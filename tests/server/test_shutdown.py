@@ -133,7 +133,8 @@ def test_watches_end_cleanly_and_a_write_under_way_is_finished(
         assert not [frame for frame in left if frame[0] == RST_STREAM]
         assert rest(idle) == b""
         with pytest.raises(OSError, match=r"."):
-            peers.tls()
+            while True:  # a worker that has no connection of ours may hear of the end after the others
+                peers.tls()
         writer.sendall(body)
         answer = rest(writer)
         assert answer.startswith(b"HTTP/1.1 201 ") and b"connection: close" in answer
