@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 import orjson
 
+from ledger.admission import changed_pods
 from ledger.admission.api import Attributes
 from ledger.admission.matching import PODS, refuse
 from ledger.apimachinery.quantity import parse
-from ledger.apimachinery.resource import Key, Object
+from ledger.apimachinery.resource import Object
 from ledger.projections.api import View
 
 
@@ -28,15 +29,13 @@ class NodeDeclaredFeatureValidator:
         """Raises StatusError 403."""
         pod, old = attributes.object, attributes.old
         assert pod is not None and old is not None
-        name = pod["spec"].get("nodeName", "")
-        if not name or pod["metadata"].get("generation") == old["metadata"].get("generation"):
+        name = changed_pods.node_name(attributes)
+        if not name:
             return
         needed = [feature for feature, needs in NEEDS.items() if needs(old["spec"], pod["spec"])]
         if not needed:
             return
-        stored = view.get(Key("", "nodes", "", name))
-        if stored is None:
-            raise refuse(attributes, f'node "{name}" not found')
+        stored = changed_pods.node(attributes, view, name)
         declared = (orjson.loads(stored.body).get("status") or {}).get("declaredFeatures") or ()
         lacking = [feature for feature in needed if feature not in declared]
         if lacking:

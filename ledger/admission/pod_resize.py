@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 import orjson
 
+from ledger.admission import changed_pods
 from ledger.admission.api import Attributes
 from ledger.admission.matching import PODS, refuse
 from ledger.admission.pod_resources import ZERO, parsed, pod_amounts
-from ledger.apimachinery.resource import Key, Object
+from ledger.apimachinery.resource import Object
 from ledger.apimachinery.status import StatusError
 from ledger.projections.api import View
 
@@ -31,12 +32,10 @@ class PodResizeValidator:
         """Raises StatusError 403."""
         pod, old = attributes.object, attributes.old
         assert pod is not None and old is not None
-        name = pod["spec"].get("nodeName", "")
-        if not name or pod["metadata"].get("generation") == old["metadata"].get("generation"):
+        name = changed_pods.node_name(attributes)
+        if not name:
             return
-        stored = view.get(Key("", "nodes", "", name))
-        if stored is None:
-            raise refuse(attributes, f'node "{name}" not found')
+        stored = changed_pods.node(attributes, view, name)
         system = stored.labels.get(OS_LABEL, "linux")
         if system != "linux":
             why = f'pod resize is only supported on linux nodes, node "{name}" is "{system}"'

@@ -19,6 +19,7 @@ from ledger.apimachinery.times import rfc3339
 from ledger.controllers.availability import API_SERVICE
 from ledger.controllers.client import Client
 from ledger.controllers.conditions import set_condition
+from ledger.controllers.shards import ALL, Shard
 from ledger.outbound.refusal import CallFailed
 from ledger.outbound.services import has_available_endpoint
 from ledger.projections.api import View
@@ -44,31 +45,26 @@ PASSED = Verdict("True", "Passed", "all checks passed")
 
 
 class RemoteAvailability:
-    """One of `shards` that share the work, so that a server that does not answer holds up few others."""
+    """One of several that share the work."""
 
-    def __init__(
-        self, client: Client, services: ApiServices, extensions: Extensions, shard: int = 0, shards: int = 1
-    ) -> None:
-        self.name = f"remote-available-controller-{shard}"
+    def __init__(self, client: Client, services: ApiServices, extensions: Extensions, shard: Shard = ALL) -> None:
+        self.name = f"remote-available-controller-{shard.number}"
         self.client, self.services, self.extensions = client, services, extensions
-        self.shard, self.shards = shard, shards
+        self.shard = shard
         self._failures: dict[str, int] = {}
 
     def begin(self, view: View) -> Iterable[str]:
-        return self._mine(stored.key.name for stored in view.scan(RESOURCE))
+        return self.shard.mine(stored.key.name for stored in view.scan(RESOURCE))
 
     def observe(self, item: WatchItem) -> Iterable[str]:
         place = (item.key.group, item.key.resource)
         if place == RESOURCE:
-            return self._mine([item.key.name])
+            return self.shard.mine([item.key.name])
         if place == SERVICES:
-            return self._mine(self.services.behind(item.key.namespace, item.key.name))
+            return self.shard.mine(self.services.behind(item.key.namespace, item.key.name))
         if place == SLICES:
-            return self._mine(self.services.behind(item.key.namespace))
+            return self.shard.mine(self.services.behind(item.key.namespace))
         return ()
-
-    def _mine(self, names: Iterable[str]) -> list[str]:
-        return [name for name in names if self.shards == 1 or sum(name.encode()) % self.shards == self.shard]
 
     async def sync(self, name: str) -> float | None:
         service = self.services.named(name)

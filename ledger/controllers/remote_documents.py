@@ -14,6 +14,7 @@ import orjson
 
 from ledger.apimachinery.http import User
 from ledger.apimachinery.status import StatusError
+from ledger.controllers.shards import ALL, Shard
 from ledger.outbound.refusal import CallFailed
 from ledger.projections.api import View
 from ledger.projections.watch import WatchItem
@@ -40,22 +41,19 @@ FAILURES = (
 
 
 class RemoteDocuments:
-    """One of `shards` that share the work, so that a server that does not answer holds up few others."""
+    """One of several that share the work."""
 
-    def __init__(self, services: ApiServices, extensions: Extensions, shard: int = 0, shards: int = 1) -> None:
-        self.name = f"remote-documents-controller-{shard}"
+    def __init__(self, services: ApiServices, extensions: Extensions, shard: Shard = ALL) -> None:
+        self.name = f"remote-documents-controller-{shard.number}"
         self.services, self.extensions = services, extensions
-        self.shard, self.shards = shard, shards
+        self.shard = shard
         self._failures: dict[str, int] = {}
 
     def begin(self, view: View) -> Iterable[str]:
-        return self._mine(stored.key.name for stored in view.scan(RESOURCE))
+        return self.shard.mine(stored.key.name for stored in view.scan(RESOURCE))
 
     def observe(self, item: WatchItem) -> Iterable[str]:
-        return self._mine([item.key.name]) if (item.key.group, item.key.resource) == RESOURCE else ()
-
-    def _mine(self, names: Iterable[str]) -> list[str]:
-        return [name for name in names if self.shards == 1 or sum(name.encode()) % self.shards == self.shard]
+        return self.shard.mine([item.key.name]) if (item.key.group, item.key.resource) == RESOURCE else ()
 
     async def sync(self, name: str) -> float | None:
         service = self.services.named(name)

@@ -247,12 +247,7 @@ async def _upgrade(caller: Caller, request: Request, backend: Backend) -> Respon
         raise plain_error(f"error dialing backend: {failed}") from None
     if exchange.status == 101:
         return Response(101, exchange.headers, tunnel=lambda client: join(client, exchange), release=exchange.abort)
-    try:
-        if exchange.status < 400:
-            raise plain_error(f"invalid upgrade response: status code {exchange.status}")
-        return await refusal(exchange)
-    finally:
-        exchange.abort()
+    return await not_switched(exchange)
 
 
 _REFRAMED = frozenset({"host", "content-length", "transfer-encoding", "trailer", "x-forwarded-for", "expect"})
@@ -268,8 +263,17 @@ def whole(body: bytes) -> Body:
     return Body(read, len(body))
 
 
-async def refusal(exchange: Exchange) -> Response:
-    """The answer of a server that does not switch."""
+async def not_switched(exchange: Exchange) -> Response:
+    """The refusal of a server that does not switch; its connection ends. StatusError where it neither switches nor refuses."""
+    try:
+        if exchange.status < 400:
+            raise plain_error(f"invalid upgrade response: status code {exchange.status}")
+        return await _refusal(exchange)
+    finally:
+        exchange.abort()
+
+
+async def _refusal(exchange: Exchange) -> Response:
     headers = [pair for pair in exchange.headers if pair[0] not in HOP_BY_HOP | {"content-length"}]
     with trio.move_on_after(REFUSAL_S):
         try:

@@ -12,7 +12,7 @@ import trio
 
 from ledger.apimachinery.http import Duplex, PeerGone, Request, Response
 from ledger.apimachinery.websocket import acceptance, is_websocket, protocols_of
-from ledger.handlers.forwarding import Quiet, forwarded_for, plain_error, refusal
+from ledger.handlers.forwarding import Quiet, forwarded_for, not_switched, plain_error
 from ledger.handlers.websockets import WebSocket
 from ledger.outbound.caller import Caller
 from ledger.outbound.dialing import Peer
@@ -47,12 +47,7 @@ async def tunnelled(caller: Caller, request: Request, peer: Peer, target: str) -
     except CallFailed as failed:
         raise plain_error(f"error dialing backend: {failed}") from None
     if exchange.status != 101:
-        try:
-            if exchange.status < 400:
-                raise plain_error(f"invalid upgrade response: status code {exchange.status}")
-            return await refusal(exchange)
-        finally:
-            exchange.abort()
+        return await not_switched(exchange)
     spoken = exchange.header("x-stream-protocol-version")
     accepted = acceptance(request.headers, PREFIX + spoken if spoken else "")
     return Response(101, accepted, tunnel=lambda client: _join(client, exchange), release=exchange.abort)

@@ -26,9 +26,7 @@ CLIENT, VERSION, CERTIFICATE, SIGNER, CERTIFICATE_ERROR = (
 ENDLESS, PASSED_ON = f"{PREFIX}endless", f"{PREFIX}passed-on"  # of an answer: see Response
 WHOLE_BODY_BYTES = 16 * 1024  # a body up to here is read before anybody knows who sends it
 WHOLE_ANSWER_BYTES = 256 * 1024
-WRITER_GONE_S = (
-    5.0  # when the writer has ended, so does this process, long before, and no answer is better than a guess
-)
+WRITER_GONE_S = 5.0  # when it has ended, so does this process, long before, and no answer is better than a guess
 FRAMING = frozenset({"connection", "keep-alive", "proxy-connection", "trailer", "transfer-encoding", "upgrade"})
 OWN = FRAMING | {"content-length", "date"}
 Pairs = list[tuple[str, str]]

@@ -11,7 +11,7 @@ from typing import Any
 
 from cbor2 import dumps
 
-from ledger.log.codec import FORMAT, HEAD, NO_BODY, rest_row, user_row
+from ledger.log.codec import FORMAT, HEAD, NO_BODY, rest_row, user_row, without_surrogates
 from ledger.log.event import NO_WINDOW, Change, Event
 from ledger.log.packing import pack
 
@@ -45,6 +45,15 @@ def encode_event(event: Event) -> bytes:
     )
 
 
+def encode_note(event: Event) -> tuple[Event, bytes]:
+    """An event and its row. What a client sent as text and is none has "?" in both: its request still leaves an event."""
+    try:
+        return event, encode_event(event)
+    except UnicodeEncodeError:
+        event = without_surrogates(event)
+        return event, encode_event(event)
+
+
 def _asked_and_answered(event: Event) -> bytes:
     """All fields from the verb to the content type of the body."""
     if event.impersonated is not None:
@@ -54,9 +63,8 @@ def _asked_and_answered(event: Event) -> bytes:
     return _remembered.get(alike) or _remember(alike, _repeating(event))
 
 
-_alike = attrgetter(
-    "verb",
-    "uri",
+# Names in the order of the row; the user's three stand for its row.
+_BY = (
     "user.name",
     "user.uid",
     "user.groups",
@@ -68,14 +76,10 @@ _alike = attrgetter(
     "resource",
     "subresource",
     "namespace",
-    "name",
-    "uid",
-    "reason",
-    "message",
-    "stage",
-    "level",
-    "content_type",
 )
+_HOW = ("reason", "message", "stage", "level", "content_type")
+_by, _how = attrgetter(*_BY), attrgetter(*_HOW)
+_alike = attrgetter("verb", "uri", *_BY, "name", "uid", *_HOW)
 
 
 def _of_one(event: Event) -> bytes:
@@ -88,22 +92,6 @@ def _of_one(event: Event) -> bytes:
         asked = _remember(alike, _joined(user_row(event.user), by[3], None, *by[4:]))
     ended = _remembered.get(how) or _remember(how, _joined(*how))
     return b"".join((_text(event.verb), _text(event.uri), asked, _text(event.name), _text(event.uid), ended))
-
-
-_by = attrgetter(
-    "user.name",
-    "user.uid",
-    "user.groups",
-    "code",
-    "source_ips",
-    "user_agent",
-    "api_group",
-    "api_version",
-    "resource",
-    "subresource",
-    "namespace",
-)
-_how = attrgetter("reason", "message", "stage", "level", "content_type")
 
 
 def _repeating(event: Event) -> bytes:

@@ -20,8 +20,8 @@ import trio
 
 from ledger.apimachinery.http import User
 from ledger.log.api import Bodies, Commit, Entry, Fold, LogClosed
-from ledger.log.codec import PLAIN, without_surrogates
-from ledger.log.encoding import encode_event
+from ledger.log.codec import PLAIN
+from ledger.log.encoding import encode_note
 from ledger.log.event import Change, Event, Guard
 from ledger.log.journal import Journal
 from ledger.log.link import Link
@@ -82,10 +82,7 @@ class Follower:
                     listener([Entry(NO_EVENT, changes)])
 
     def note(self, event: Event) -> bool:
-        try:
-            row = encode_event(event)
-        except UnicodeEncodeError:
-            row = encode_event(without_surrogates(event))
+        _, row = encode_note(event)
         self._noted += 1
         kept = self._journal is not None and self._journal.put(self._noted, row, self._taken)
         self._unsent.append(row)

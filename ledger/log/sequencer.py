@@ -17,7 +17,7 @@ from cbor2 import dumps
 from ledger.log.api import Bodies, Commit, Conflict, Delete, Entry, Fold, Put
 from ledger.log.chain import GENESIS, SEGMENT, digest_of, hashes_of, link
 from ledger.log.codec import BODY_PREFIX, number, table_key, without_surrogates
-from ledger.log.encoding import encode_change, encode_event
+from ledger.log.encoding import encode_change, encode_event, encode_note
 from ledger.log.event import Change, Event, Guard
 
 OBJECTS = "state"  # the table that guards are checked against: its values begin with the object's revision, 8 bytes BE
@@ -120,11 +120,7 @@ class Sequencer:
         """Puts an event without changes into the batch; its row."""
         if event.position or event.revisions:
             event = event.at(0, ())
-        try:
-            row = encode_event(event)
-        except UnicodeEncodeError:
-            event = without_surrogates(event)
-            row = encode_event(event)
+        event, row = encode_note(event)
         self.note_row(batch, event, row)
         return row
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from ledger.apimachinery.resource import GroupResource, Key
 from ledger.log.codec import changed_key, packed_body, table_key, text_item
@@ -32,24 +32,15 @@ class PastView(OpenView):
         return self.revision
 
     def get(self, key: Key) -> Stored | None:
-        check_horizon(self.read, GroupResource(key.group, key.resource), self.revision)
+        self._check_horizon(GroupResource(key.group, key.resource))
         found = self._as_of(table_key(key.encode()))
         return None if found is None else self._decoded(*found)
 
-    def joined(
-        self,
-        resource: GroupResource,
-        namespace: str,
-        after: Place | None,
-        api_version: str,
-        shown: Callable[[Stored], bytes],
-        rows_max: int,
-    ) -> Joined:
-        check_horizon(self.read, resource, self.revision)  # slices that are kept do not ask
-        return super().joined(resource, namespace, after, api_version, shown, rows_max)
+    def _check_horizon(self, resource: GroupResource) -> None:
+        check_horizon(self.read, resource, self.revision)
 
     def _rows(self, resource: GroupResource, start: bytes, stop: bytes) -> Iterator[Row]:
-        check_horizon(self.read, resource, self.revision)
+        self._check_horizon(resource)
         deleted = self._deleted_since(resource, start, stop)
         due = next(deleted, None)
         for key, row in self.read.scan_in_place(TABLE, start, stop):
@@ -108,7 +99,7 @@ class PastView(OpenView):
     def count(self, resource: GroupResource, namespace: str = "", after: Place | None = None) -> int:
         if self.read.head() - self.revision > FEW_CHANGES:
             return sum(1 for _ in self._rows(resource, *bounds(resource, namespace, after)))
-        check_horizon(self.read, resource, self.revision)
+        self._check_horizon(resource)
         start, stop = bounds(resource, namespace, after)
         count = self.read.count(TABLE, start, stop)
         for raw in self._touched_since(start, stop):

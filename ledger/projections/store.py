@@ -43,18 +43,20 @@ def folds(bodies: Bodies = PLAIN) -> tuple[Fold, ...]:
 class Store:
     """Appending, reading now and then, finding events, watching."""
 
-    def __init__(self, engine: Engine, bodies: Bodies = PLAIN) -> None:
-        self.engine, self.bodies = engine, bodies
-        self.is_told = True  # of every commit there is; not so of those of another process
+    def __init__(self, engine: Engine, bodies: Bodies = PLAIN, *, is_told: bool = True) -> None:
+        """`is_told`: of every commit there is, so that what was read can be kept; not so where another process writes."""
+        self.engine, self.bodies, self.is_told = engine, bodies, is_told
         self.read = engine.read
         self._hub = WatchHub(engine.read)
         engine.subscribe(self._hub.publish)
         self._counts = Counts(self._hub.published)
         engine.subscribe(self._counts.publish)
-        self.selections: Selections | None = Selections(self._hub.published)
-        engine.subscribe(self.selections.publish)
-        self.slices: Slices | None = Slices(self._hub.published)
-        engine.subscribe(self.slices.publish)
+        self.selections: Selections | None = None
+        self.slices: Slices | None = None
+        if is_told:
+            self.selections, self.slices = Selections(self._hub.published), Slices(self._hub.published)
+            engine.subscribe(self.selections.publish)
+            engine.subscribe(self.slices.publish)
 
     @classmethod
     def open(
@@ -70,11 +72,7 @@ class Store:
         Raises log.api.InUse and Unusable. `progress` is told about events folded again, where that is needed.
         """
         engine = LmdbEngine(data_dir, folds(), durability=durability, read_only=read_only, progress=progress)
-        store = cls(engine)
-        if read_only:
-            store.is_told = False
-            store.selections = store.slices = None
-        return store
+        return cls(engine, is_told=not read_only)
 
     @classmethod
     def memory(cls) -> Store:

@@ -89,6 +89,7 @@ class OpenView(View):
         shown: Callable[[Stored], bytes],
         rows_max: int,
     ) -> Joined:
+        self._check_horizon(resource)  # slices that are kept do not ask
         if self.bodies is PLAIN and api_version:
             found = self._slice(resource, namespace, after, api_version, rows_max)
             if found is not None:
@@ -146,6 +147,10 @@ class OpenView(View):
             return None
         return Joined(joined, len(rows), None if last is None else place_of(last, rows[-1], b""))
 
+    @abstractmethod
+    def _check_horizon(self, resource: GroupResource) -> None:
+        """Raises Compacted where what this view shows of a resource is gone."""
+
     @property
     @abstractmethod
     def moment(self) -> int:
@@ -186,6 +191,9 @@ class NowView(OpenView):
         raw = table_key(key.encode())
         row = self.read.get(TABLE, raw)
         return None if row is None else decode_stored(raw, row, self.bodies)
+
+    def _check_horizon(self, resource: GroupResource) -> None:
+        """What is there now never goes."""
 
     def _rows(self, resource: GroupResource, start: bytes, stop: bytes) -> Iterator[Row]:
         return ((key, row, b"") for key, row in self.read.scan_in_place(TABLE, start, stop))

@@ -83,11 +83,15 @@ class App:
     in_process: tuple[Callable[..., Any], ...] = ()  # what kube-apiserver itself runs; `nursery.start` them
     controllers: Sequence[Controller] = ()  # what kube-controller-manager would run, and those of kube-apiserver's own
 
-    async def start(self, nursery: trio.Nursery, port: int) -> None:
-        """Bootstraps, then starts the controllers. `port` is the one clients reach the server at."""
+    def attend(self, nursery: trio.Nursery) -> None:
+        """Starts what runs beside the sockets of every process that answers."""
         nursery.start_soon(self.flood.flush_for_ever)
         nursery.start_soon(self.store.deliver)
         nursery.start_soon(self.store.forget)
+
+    async def start(self, nursery: trio.Nursery, port: int) -> None:
+        """Bootstraps, then starts the controllers. `port` is the one clients reach the server at."""
+        self.attend(nursery)
         if not self.config.read_only:
             await self.boot(port)
             for controller in self.in_process:

@@ -24,6 +24,7 @@ from ledger.controllers.namespace import NamespaceController
 from ledger.controllers.remote_availability import RemoteAvailability
 from ledger.controllers.remote_documents import RemoteDocuments
 from ledger.controllers.resource_quota import ResourceQuotaController
+from ledger.controllers.shards import Shard
 from ledger.registry.api_services import ApiServices
 from ledger.registry.extensions import Extensions
 from ledger.registry.registry import Registry
@@ -72,10 +73,10 @@ def own_controllers(
 ) -> list[Controller]:
     """What kube-apiserver does itself, whatever --controllers says."""
     client = Client(registry, scheme, new_uid)
-    shards = range(REMOTE_SHARDS)
+    shards = [Shard(number, REMOTE_SHARDS) for number in range(REMOTE_SHARDS)]
     return [
-        *(RemoteAvailability(client, remotes, extensions, shard, REMOTE_SHARDS) for shard in shards),
-        *(RemoteDocuments(remotes, extensions, shard, REMOTE_SHARDS) for shard in shards),
+        *(RemoteAvailability(client, remotes, extensions, shard) for shard in shards),
+        *(RemoteDocuments(remotes, extensions, shard) for shard in shards),
         AuthenticationTrust(client, trust),
         LocalAvailability(Client(registry, scheme, new_uid)),
         DanglingFlowSchemas(Client(registry, scheme, new_uid, SERVER, MANAGER)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,11 +24,11 @@ from ledger.server.front import Alone, Front
 from ledger.server.process import (
     StartError,
     Uids,
-    allow_many_files,
     credentials_of,
     new_suffix,
     new_uid,
     now_us,
+    prepare,
     settle,
     shown,
     wire_config,
@@ -47,9 +46,7 @@ def run(config: Config, announce: Announce, progress: Progress | None = None, ke
     `progress` is told about events folded again, where a projection needs that. `key_ahead`: see ahead.py. Raises
     StartError.
     """
-    allow_many_files()
-    # The writer thread gives the interpreter back after every row; it must not wait 5 ms to get it again.
-    sys.setswitchinterval(0.0005)
+    prepare()
     refused = ""
     try:
         trio.run(_main, config, announce, progress, key_ahead)

@@ -34,7 +34,7 @@ from ledger.projections.store import Store, folds
 from ledger.registry.api_services import ApiServices
 from ledger.server.app import App, build
 from ledger.server.config import Config
-from ledger.server.process import allow_many_files, credentials_of, new_suffix, new_uid, now_us, settle, wire_config
+from ledger.server.process import credentials_of, new_suffix, new_uid, now_us, prepare, settle, wire_config
 from ledger.wire.listener import serve as listen
 from ledger.wire.sharing import Shares
 
@@ -66,8 +66,7 @@ def main() -> None:
     """The whole life of a worker."""
     given: Assignment = pickle.load(sys.stdin.buffer)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the writer tells us when to end
-    allow_many_files()
-    sys.setswitchinterval(0.0005)
+    prepare()
     trio.run(work, given)
 
 
@@ -88,15 +87,13 @@ async def work(given: Assignment) -> None:
         async with trio.open_nursery() as beside:
             beside.start_soon(_until_the_writer_is_gone, engine, drain, beside)
             beside.start_soon(_drain_on_sigterm, drain)
-            beside.start_soon(app.flood.flush_for_ever)
-            beside.start_soon(store.deliver)
-            beside.start_soon(store.forget)
+            app.attend(beside)
             async with trio.open_nursery() as serving:
                 await serving.start(lambda **k: listen(wire, handler, **k))
                 await engine.up()
                 settle()
             shares.leave()
-            app.flood.flush()
+            await app.stop()
             with trio.move_on_after(LAST_NOTES_S):
                 await engine.noted()
             beside.cancel_scope.cancel()

@@ -48,6 +48,10 @@ class Worker:
 
     def __init__(self, number: int) -> None:
         self.number = number
+        self.begin()
+
+    def begin(self) -> None:
+        """A life of its own, of which nothing is known yet."""
         self.up = False
         self.pending: deque[tuple[int, int]] = deque()  # (position, how many of its events) not committed yet
         self.taken_in = self.committed = 0  # of the events it sent
@@ -158,9 +162,7 @@ class Workers:
 
     async def _live(self, worker: Worker) -> int:
         """One life of a worker; the exit status."""
-        worker.pending.clear()
-        worker.taken_in = worker.committed = 0
-        worker.news = trio.Event()
+        worker.begin()
         token = await self._engine.adopt(worker.name)
         if self._draining.is_set():
             return 0

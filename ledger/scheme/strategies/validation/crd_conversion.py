@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger.apimachinery.names import is_dns1035_label
 from ledger.scheme.strategies.validation.crd_lenience import Lenience
 from ledger.scheme.strategies.validation.findings import Findings
-from ledger.scheme.strategies.validation.webhooks import webhook_service, webhook_url
+from ledger.scheme.strategies.validation.webhooks import review_versions, webhook_service, webhook_url
 
 
 def conversion_findings(found: Findings, path: str, conversion: dict[str, Any] | None, lenience: Lenience) -> None:
@@ -36,17 +35,4 @@ def conversion_findings(found: Findings, path: str, conversion: dict[str, Any] |
         service = client["service"]
         swapped = {**service, "name": service.get("namespace"), "namespace": service.get("name")}
         webhook_service(found, f"{at}.service", swapped)
-    _review_versions(found, f"{path}.conversionReviewVersions", versions, lenience.review_versions)
-
-
-def _review_versions(found: Findings, path: str, versions: list[str], lenient: bool) -> None:
-    if not versions:
-        found.required(path)
-        return
-    for index, version in enumerate(versions):
-        if version in versions[:index]:
-            found.invalid(f"{path}[{index}]", version, "duplicate version")
-        else:
-            found.check(f"{path}[{index}]", version, is_dns1035_label)
-    if not lenient and not {"v1", "v1beta1"} & set(versions):
-        found.invalid(path, versions, "must include at least one of v1, v1beta1")
+    review_versions(found, f"{path}.conversionReviewVersions", versions, lenience.review_versions)

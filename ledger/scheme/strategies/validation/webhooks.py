@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Spec = dict[str, Any]
 _REVIEW_VERSIONS = ("v1", "v1beta1")
+_KNOWN = ", ".join(_REVIEW_VERSIONS)
 _HARMLESS = ("None", "NoneOnDryRun")
 
 
@@ -73,7 +74,8 @@ def _configuration(definition: ResourceDefinition, obj: Object, lenience: _Lenie
     for at, hook in enumerate(obj.get("webhooks") or ()):
         path, name = f"webhooks[{at}]", hook.get("name", "")
         _webhook(found, path, hook, lenience)
-        _review_versions(found, f"{path}.admissionReviewVersions", hook.get("admissionReviewVersions"), lenience)
+        told, at_versions = hook.get("admissionReviewVersions"), f"{path}.admissionReviewVersions"
+        review_versions(found, at_versions, told, lenience.review_versions, f"must specify one of {_KNOWN}")
         if name and not lenience.names:
             if name in names:
                 found.duplicate(f"{path}.name", name)
@@ -81,18 +83,18 @@ def _configuration(definition: ResourceDefinition, obj: Object, lenience: _Lenie
     return found
 
 
-def _review_versions(found: Findings, path: str, versions: list[str] | None, lenience: _Lenience) -> None:
-    known = ", ".join(_REVIEW_VERSIONS)
+def review_versions(found: Findings, path: str, versions: list[str] | None, lenient: bool, missing: str = "") -> None:
+    """The versions of reviews that a webhook takes; `missing`: what is said where none is told."""
     if not versions:
-        found.required(path, f"must specify one of {known}")
+        found.required(path, missing)
         return
     for at, version in enumerate(versions):
         if version in versions[:at]:
             found.invalid(f"{path}[{at}]", version, "duplicate version")
         else:
             found.check(f"{path}[{at}]", version, is_dns1035_label)
-    if not lenience.review_versions and not set(versions) & set(_REVIEW_VERSIONS):
-        found.invalid(path, versions, f"must include at least one of {known}")
+    if not lenient and not set(versions) & set(_REVIEW_VERSIONS):
+        found.invalid(path, versions, f"must include at least one of {_KNOWN}")
 
 
 def _webhook(found: Findings, path: str, hook: Spec, lenience: _Lenience) -> None:
