@@ -55,6 +55,12 @@ def count(text: str) -> int:
     return int(text)
 
 
+def processes(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes (1: one does everything)")
+    return int(text)
+
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)")
 _UNIT_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 

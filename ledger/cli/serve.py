@@ -21,6 +21,7 @@ from ledger.cli.arguments import (
     duration_s,
     port,
     port_range,
+    processes,
     readable_file,
 )
 from ledger.cli.retention import add_retention_flags, is_chosen, policy_of
@@ -209,7 +210,7 @@ def _parser() -> Parser:
         help="who signs the certificates of front proxies; else a CA of our own")  # fmt: skip
     for name, default, what in REQUEST_HEADER_FLAGS:
         add(f"--requestheader-{name}", default=default, type=commas, metavar="NAME,...", help=what)
-    add("--workers", default=1, type=count, metavar="N",
+    add("--workers", default=1, type=processes, metavar="N",
         help="processes that answer reads, beside the one that writes (1: one process does everything)")  # fmt: skip
     parser.flag("--read-only", False, "serve what the log holds; refuse writes")
     return parser

@@ -66,6 +66,8 @@ def configmap(name: str) -> dict[str, object]:
     ("--service-cluster-ip-range=10.0.0.1/32", r"argument --service-cluster-ip-range: '10.0.0.1/32' is too small"),
     ("--service-node-port-range=9-1",        r"argument --service-node-port-range: '9-1' is not a range of ports"),
     ("--max-requests-inflight=-1",           r"argument --max-requests-inflight: '-1' is not a number"),
+    ("--workers=many",                       r"argument --workers: 'many' is not a number of processes"),
+    ("--workers=2 --read-only",              r"--workers and --read-only do not go together"),
     ("--request-timeout=soon",               r"argument --request-timeout: 'soon' is not a duration"),
     ("--cors-allowed-origins=(",             r"argument --cors-allowed-origins: '\(' is not a regular expression"),
     ("--disable-admission-plugins=Nonsense", r"--disable-admission-plugins: there is no 'Nonsense'"),
